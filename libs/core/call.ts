@@ -1,0 +1,68 @@
+import type { Denial } from './errors.js';
+import type { Principal } from './principal.js';
+import type { CallResult } from './result.js';
+import type { Api, Target } from './target.js';
+
+/** The talk with the client while its call runs. */
+export interface Exchange {
+  /** Aborts when the client went away, cancelled, or the server gives up draining. */
+  readonly signal: AbortSignal;
+  /** Set when the client asked for progress; values must rise. */
+  readonly progress?: (progress: number, total?: number, message?: string) => void;
+  /** Set when the client asked for log messages. */
+  readonly log?: (level: string, data: unknown, logger?: string) => void;
+  /** The client's capabilities, as it declared them. */
+  readonly clientCapabilities: Readonly<Record<string, unknown>>;
+  /** 2026-07-28: the door can answer `input_required`; what the client sent back with its retry. */
+  readonly supportsInputRequired: boolean;
+  readonly inputResponses?: Readonly<Record<string, unknown>>;
+  readonly requestState?: string;
+  /** Legacy eras only: ask the client (sampling, elicitation, roots) on the call's own stream. */
+  readonly request?: (method: string, params: unknown) => Promise<unknown>;
+}
+
+export interface Allow { readonly ruleId: string; readonly policyRevision: string }
+export interface QuotaGrant { readonly limit: number; readonly remaining: number; readonly resetSeconds: number }
+export interface BackendAnswer {
+  readonly result: CallResult;
+  /** How the backend did, for metering: a tool error is not a success. */
+  readonly outcome: 'success' | 'error' | 'timeout';
+  /** Time in the backend, in milliseconds. */
+  readonly latencyMs: number;
+  /** Body bytes received, decompressed. */
+  readonly bytes: number;
+}
+
+// Each state adds exactly one fact, so that a stage cannot be skipped or moved without a type error.
+export interface AuthenticatedCall {
+  readonly requestId: string;
+  /** The door it came through: `mcp`, `mcp-legacy`, `rest`. */
+  readonly door: string;
+  readonly principal: Principal;
+  readonly kind: Target['kind'];
+  /** Tool or prompt name, or resource URI, as the caller wrote it. */
+  readonly name: string;
+  readonly arguments: unknown;
+  readonly exchange: Exchange;
+  /** W3C trace context of the caller (`traceparent`, `tracestate`), if it sent one. */
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  /** `X-Consumer-ID`, else `unknown`. */
+  readonly consumer: string;
+  /** Monotonic milliseconds when the door took the call. */
+  readonly startedAt: number;
+}
+export interface ResolvedCall extends AuthenticatedCall { readonly target: Target; readonly api: Api | undefined }
+export interface AuthorizedCall extends ResolvedCall { readonly decision: Allow }
+export interface AdmittedCall extends AuthorizedCall { readonly quota: QuotaGrant | undefined }
+export interface ValidatedCall extends AdmittedCall { readonly input: Readonly<Record<string, unknown>> }
+export interface AnsweredCall extends ValidatedCall { readonly answer: BackendAnswer }
+export interface RedactedCall extends AnsweredCall { readonly result: CallResult }
+
+/** How a call ended: the furthest state it reached, and what stopped it there, if anything did. */
+export interface Ending {
+  readonly reached: AuthenticatedCall & Partial<RedactedCall>;
+  readonly denial: Denial | undefined;
+  /** Whole time in the gateway, in milliseconds. */
+  readonly durationMs: number;
+}

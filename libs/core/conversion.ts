@@ -1,0 +1,94 @@
+import type { Definitions, JsonSchema } from './json-schema.js';
+import type { BackendBinding, OperationClass } from './target.js';
+import type { CredentialSlot } from './rest-binding.js';
+
+/** What conversion can say of an operation. `exact` is a claim about the wire: every request the document allows can be sent, byte for byte. */
+export type Verdict = 'exact' | 'degraded' | 'refused';
+
+/** Why an operation is not exact, or what a reader of the ledger should know. */
+export interface VerdictReason {
+  /** Stable, lower-case with hyphens, for counting: `unresolvable-ref`, `parameter-without-schema`, … */
+  readonly code: string;
+  readonly message: string;
+  /** JSON Pointer (RFC 6901) into the document. */
+  readonly pointer: string;
+}
+
+export interface OperationVerdict {
+  /** Upper-case method. */
+  readonly method: string;
+  readonly path: string;
+  readonly operationId: string | undefined;
+  /** Undefined where refused or not selected. */
+  readonly tool: string | undefined;
+  readonly verdict: Verdict;
+  /** Empty exactly when the verdict is `exact`. */
+  readonly reasons: readonly VerdictReason[];
+  /** Said, but no loss on the wire: an alternative media type not offered, a renamed argument, a shortened name. */
+  readonly notes: readonly VerdictReason[];
+}
+
+export interface ConvertedTool {
+  readonly name: string;
+  readonly title: string | undefined;
+  readonly description: string;
+  readonly method: string;
+  readonly path: string;
+  readonly operationId: string | undefined;
+  readonly tags: readonly string[];
+  readonly deprecated: boolean;
+  readonly operationClass: OperationClass;
+  /** `$ref`s are `#/$defs/{name}` into the document's `definitions`. */
+  readonly inputSchema: JsonSchema;
+  readonly outputSchema: JsonSchema | undefined;
+  readonly backend: BackendBinding;
+  /** See `Target.listed`. */
+  readonly listed: string;
+  readonly hash: string;
+}
+
+export interface ConvertedDocument {
+  readonly format: 'swagger-2.0' | 'openapi-3.0' | 'openapi-3.1' | 'openapi-3.2';
+  readonly title: string;
+  readonly version: string;
+  readonly description: string;
+  /** SHA-256 (hex) of the bytes. */
+  readonly specHash: string;
+  readonly definitions: Definitions;
+  readonly slots: Readonly<Record<string, CredentialSlot>>;
+  readonly tools: readonly ConvertedTool[];
+  /** One entry for every operation of the document, in document order. */
+  readonly ledger: readonly OperationVerdict[];
+}
+
+/** Which operations become tools; all given filters must hold (STOA ToolSet `selector`). */
+export interface OperationSelector {
+  /** Any of. */
+  readonly tags?: readonly string[];
+  /** None of. */
+  readonly excludeTags?: readonly string[];
+  readonly methods?: readonly string[];
+  readonly pathPrefix?: string;
+  readonly operationIds?: readonly string[];
+}
+/** STOA ToolSet `naming`. */
+export interface NamingOptions {
+  /** `^[a-z][a-z0-9_]*$` */
+  readonly prefix?: string;
+  readonly suffix?: string;
+  /** Default true; false takes `{method}_{path}` for every operation. */
+  readonly useOperationId?: boolean;
+}
+/** STOA ToolSet `toolDefaults`, the part that conversion needs. */
+export interface ToolDefaults { readonly tags?: readonly string[]; readonly timeoutMs?: number }
+
+export interface ConversionOptions {
+  readonly selector?: OperationSelector;
+  readonly naming?: NamingOptions;
+  readonly toolDefaults?: ToolDefaults;
+  /** Where relative `servers` resolve: the URL that the document came from, or the API's base URL. */
+  readonly documentUrl?: string;
+  readonly baseUrl?: string;
+  /** Names already taken in the tenant: a collision is resolved and noted. */
+  readonly takenNames?: readonly string[];
+}

@@ -1,0 +1,35 @@
+/** Outbound HTTP as the rest of the product sees it; `libs/egress` is the only implementation. Never follows redirects. */
+export interface Outbound {
+  /** Rejects with `OutboundFailure`, and with nothing else. */
+  request(request: OutboundRequest): Promise<OutboundResponse>;
+}
+export interface OutboundRequest {
+  /** Absolute http or https URL. */
+  readonly url: string;
+  readonly method: string;
+  /** In order; names may repeat. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body?: Uint8Array | string;
+  /** Whole exchange, connect to last byte, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Bytes of the body, decompressed. Default 8 MiB. */
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+}
+export interface OutboundResponse {
+  readonly status: number;
+  /** Lower-case names; repeated ones joined by `, ` (`set-cookie` keeps the first only). */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Decompressed. */
+  readonly body: Uint8Array;
+}
+export class OutboundFailure extends Error {
+  override get name(): string { return 'OutboundFailure'; }
+  constructor(
+    /** `refused-address`: the egress policy said no, nothing was sent. `unreachable`: DNS, connect, TLS or a broken connection. */
+    readonly kind: 'refused-address' | 'invalid-request' | 'unreachable' | 'timeout' | 'too-large' | 'aborted' | 'bad-encoding',
+    /** Fit for the caller: no address that DNS gave, no secret. */
+    message: string,
+    options?: { cause?: unknown },
+  ) { super(message, options); }
+}

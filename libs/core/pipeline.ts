@@ -1,0 +1,68 @@
+import type { AdmittedCall, AnsweredCall, AuthenticatedCall, AuthorizedCall, Ending, RedactedCall, ResolvedCall, ValidatedCall } from './call.js';
+import { Denial, Unavailable } from './errors.js';
+import type { Eventually, Settlement } from './ports.js';
+import type { CallResult } from './result.js';
+
+/** One stage each: the state that it takes, the state that it gives, or a denial. */
+export interface Stages extends Settlement {
+  resolve(call: AuthenticatedCall): Eventually<ResolvedCall | Denial>;
+  authorize(call: ResolvedCall): Eventually<AuthorizedCall | Denial>;
+  rateLimit(call: AuthorizedCall): Eventually<AdmittedCall | Denial>;
+  validate(call: AdmittedCall): Eventually<ValidatedCall | Denial>;
+  invoke(call: ValidatedCall): Eventually<AnsweredCall | Denial>;
+  redact(call: AnsweredCall): Eventually<RedactedCall | Denial>;
+}
+export type RunCall = (call: AuthenticatedCall) => Promise<CallResult | Denial>;
+
+/** One call, from an authenticated request to its result. Read it top to bottom; nothing else runs. Never rejects. */
+export const callLine = (on: Stages): RunCall => async (call) => {
+  let reached: Ending['reached'] = call;
+  const end = async (denial: Denial | undefined): Promise<void> => {
+    await on.settle({ reached, denial, durationMs: performance.now() - call.startedAt });
+  };
+  try {
+    // `await` only what is a promise: five of the six stages mostly answer at once.
+    let step: Eventually<ResolvedCall | Denial> = on.resolve(call);
+    const resolved = step instanceof Promise ? await step : step;
+    if (resolved instanceof Denial) { await end(resolved); return resolved; }
+    reached = resolved;
+
+    let asked: Eventually<AuthorizedCall | Denial> = on.authorize(resolved);
+    const authorized = asked instanceof Promise ? await asked : asked;
+    if (authorized instanceof Denial) { await end(authorized); return authorized; }
+    reached = authorized;
+
+    let taken: Eventually<AdmittedCall | Denial> = on.rateLimit(authorized);
+    const admitted = taken instanceof Promise ? await taken : taken;
+    if (admitted instanceof Denial) { await end(admitted); return admitted; }
+    reached = admitted;
+
+    let checked: Eventually<ValidatedCall | Denial> = on.validate(admitted);
+    const validated = checked instanceof Promise ? await checked : checked;
+    if (validated instanceof Denial) { await end(validated); return validated; }
+    reached = validated;
+
+    const answered = await on.invoke(validated);
+    if (answered instanceof Denial) { await end(answered); return answered; }
+    reached = answered;
+
+    const cleaned = on.redact(answered);
+    const redacted = cleaned instanceof Promise ? await cleaned : cleaned;
+    if (redacted instanceof Denial) { await end(redacted); return redacted; }
+    reached = redacted;
+
+    const settled = on.settle({ reached, denial: undefined, durationMs: performance.now() - call.startedAt });
+    if (settled instanceof Promise) await settled;
+    return redacted.result;
+  } catch (failure) {
+    const denial = asDenial(failure);
+    await end(denial);
+    return denial;
+  }
+};
+
+function asDenial(failure: unknown): Denial {
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  if (failure instanceof Unavailable) return new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason, retryAfterSeconds: 1 });
+  return new Denial({ code: 'INTERNAL', message: 'Internal error.', reason });
+}

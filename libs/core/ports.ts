@@ -1,0 +1,40 @@
+import type { Allow, AuthorizedCall, BackendAnswer, Ending, QuotaGrant, ResolvedCall, ValidatedCall } from './call.js';
+import type { ArgumentIssue, Denial } from './errors.js';
+import type { Principal } from './principal.js';
+import type { CallResult } from './result.js';
+import type { CredentialReference } from './rest-binding.js';
+import type { Target } from './target.js';
+import type { TenantSlug } from './tenant.js';
+
+/** May answer at once: the hot path awaits only what is a promise. */
+export type Eventually<T> = T | Promise<T>;
+
+export interface TokenVerifier {
+  /**
+   * `token` is the credential of an `Authorization: Bearer` header, without the scheme. Answers a denial
+   * `UNAUTHENTICATED` for anything not proved; rejects with `Unavailable` when no key could ever be fetched.
+   */
+  verify(token: string): Eventually<Principal | Denial>;
+}
+/** Asked with the resolved target and the parsed arguments; an engine that cannot answer must deny. */
+export interface PolicyDecisionPoint { decide(call: ResolvedCall): Eventually<Allow | Denial> }
+export interface RateLimiter {
+  /** Undefined grant: no limit applies. A spent quota is a denial `RATE_LIMITED` with whole `retryAfterSeconds` ≥ 1. */
+  take(call: AuthorizedCall): Eventually<QuotaGrant | undefined | Denial>;
+}
+export interface ArgumentValidator {
+  /** The parsed arguments, or what is wrong with them, at most 20 issues. Never coerces. */
+  validate(target: Target, args: unknown): { readonly input: Readonly<Record<string, unknown>> } | { readonly issues: readonly ArgumentIssue[] };
+}
+/** One per binding kind. A backend's own failure is an answer with `isError`; a denial is for what stopped the call on our side. */
+export interface Backend { invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> }
+/** Fails closed: a redactor that throws turns the call into an error, never into raw data. */
+export interface Redactor { redact(result: CallResult, call: ValidatedCall): Eventually<CallResult> }
+/** Told of each ending exactly once, durable before the reply is sent when it promises so. Must not reject. */
+export interface Settlement { settle(ending: Ending): Eventually<void> }
+export interface CredentialResolver {
+  /** The secret's current value. A denial `CREDENTIAL_MISSING` names the slot, never the value. */
+  resolve(tenant: TenantSlug, reference: CredentialReference): Eventually<string | Denial>;
+}
+/** One dependency's part in readiness. */
+export interface ReadinessCheck { readonly name: string; check(): Promise<{ readonly ok: boolean; readonly reason?: string }> }

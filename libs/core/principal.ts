@@ -1,0 +1,16 @@
+import type { TenantSlug } from './tenant.js';
+
+/** Who calls, as proved at the door. The bearer token itself is not among the facts: it stops there. */
+export interface Principal {
+  /** Undefined for a principal whose token names no tenant: it sees platform tools only. */
+  readonly tenant: TenantSlug | undefined;
+  readonly issuer: string;
+  readonly subject: string;
+  /** OAuth client (`azp` or `client_id`). */
+  readonly clientId: string;
+  readonly roles: ReadonlySet<string>;
+  /** Granted scopes: the token's own and those that its roles map to. */
+  readonly scopes: ReadonlySet<string>;
+  /** Seconds since the epoch when the credential ends; open streams are closed then. */
+  readonly expiresAt: number;
+}

@@ -1,0 +1,36 @@
+import type { AuthenticatedCall, ResolvedCall } from '../call.js';
+import type { Catalogue, CatalogueSnapshot } from '../catalogue.js';
+import { Denial } from '../errors.js';
+import type { Eventually } from '../ports.js';
+import type { Target } from '../target.js';
+
+/** What the platform offers beside a tenant's own catalogue. */
+export interface PlatformTargets { find(kind: Target['kind'], name: string): Target | undefined }
+
+/** Find what is called. Another tenant's thing, a disabled one and one that never existed give the same denial, byte for byte. */
+export const resolve = (catalogue: Catalogue, platform: PlatformTargets) => (call: AuthenticatedCall): Eventually<ResolvedCall | Denial> => {
+  const own = platform.find(call.kind, call.name);
+  if (own) return resolved(call, own, undefined);
+  const tenant = call.principal.tenant;
+  if (tenant === undefined) return notFound(call);
+  const snapshot = catalogue.snapshot(tenant);
+  return snapshot instanceof Promise ? snapshot.then((loaded) => inSnapshot(call, loaded)) : inSnapshot(call, snapshot);
+};
+
+function inSnapshot(call: AuthenticatedCall, snapshot: CatalogueSnapshot | undefined): ResolvedCall | Denial {
+  if (!snapshot) return notFound(call);
+  const targets = call.kind === 'tool' ? snapshot.tools : call.kind === 'resource' ? snapshot.resources : snapshot.prompts;
+  const target = targets.get(call.name);
+  if (!target) return notFound(call);
+  return resolved(call, target, target.apiId === undefined ? undefined : snapshot.apis.get(target.apiId));
+}
+
+const resolved = (call: AuthenticatedCall, target: Target, api: ResolvedCall['api']): ResolvedCall => {
+  const next = call as AuthenticatedCall & { target: Target; api: ResolvedCall['api'] };
+  next.target = target;
+  next.api = api;
+  return next;
+};
+
+const NOUN = { tool: 'Tool', resource: 'Resource', prompt: 'Prompt' } as const;
+const notFound = (call: AuthenticatedCall): Denial => new Denial({ code: 'NOT_FOUND', message: `${NOUN[call.kind]} not found: ${call.name}` });

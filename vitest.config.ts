@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** Everything that needs nothing but npm. What needs a real service lives under test/real (vitest.real.config.ts). */
+export default defineConfig({
+  resolve: { conditions: ['source'] },
+  ssr: { resolve: { conditions: ['source'] } },
+  test: {
+    include: ['{apps,libs,test,tools}/**/*.test.ts'],
+    exclude: ['test/real/**', '**/node_modules/**', 'dist/**'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    coverage: { provider: 'v8', include: ['apps/**/*.ts', 'libs/**/*.ts'], exclude: ['**/*.test.ts', '**/main.ts', 'libs/state/generated/**'] },
+  },
+});

@@ -1,0 +1,8 @@
+import { defineConfig } from 'vitest/config';
+
+/** The contract suites against real services, each started without Docker by the scripts under test/real. */
+export default defineConfig({
+  resolve: { conditions: ['source'] },
+  ssr: { resolve: { conditions: ['source'] } },
+  test: { include: ['test/real/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 300_000, fileParallelism: false },
+});
