@@ -10,7 +10,9 @@ export type BackendBinding =
   /** Answered by the gateway itself; `handler` names it. */
   | { readonly kind: 'builtin'; readonly handler: string }
   | { readonly kind: 'prompt'; readonly messages: readonly PromptMessageTemplate[] }
-  | { readonly kind: 'inline'; readonly uri: string; readonly mimeType: string; readonly text?: string; readonly blob?: string };
+  | { readonly kind: 'inline'; readonly mimeType: string; readonly text?: string; readonly blob?: string }
+  /** Fetched through egress when read; no credential is sent. */
+  | { readonly kind: 'fetch'; readonly url: string; readonly mimeType: string };
 
 /** A message with `{{argument}}` placeholders. */
 export interface PromptMessageTemplate { readonly role: 'user' | 'assistant'; readonly text: string }
