@@ -17,27 +17,29 @@ export type RunCall = (call: AuthenticatedCall) => Promise<CallResult | Denial>;
 /** One call, from an authenticated request to its result. Read it top to bottom; nothing else runs. Never rejects. */
 export const callLine = (on: Stages): RunCall => async (call) => {
   let reached: Ending['reached'] = call;
-  const end = async (denial: Denial | undefined): Promise<void> => {
-    await on.settle({ reached, denial, durationMs: performance.now() - call.startedAt });
+  let settled = false;
+  const end = (denial: Denial | undefined): Eventually<void> => {
+    settled = true;
+    return on.settle({ reached, denial, durationMs: performance.now() - call.startedAt });
   };
   try {
     // `await` only what is a promise: five of the six stages mostly answer at once.
-    let step: Eventually<ResolvedCall | Denial> = on.resolve(call);
+    const step: Eventually<ResolvedCall | Denial> = on.resolve(call);
     const resolved = step instanceof Promise ? await step : step;
     if (resolved instanceof Denial) { await end(resolved); return resolved; }
     reached = resolved;
 
-    let asked: Eventually<AuthorizedCall | Denial> = on.authorize(resolved);
+    const asked: Eventually<AuthorizedCall | Denial> = on.authorize(resolved);
     const authorized = asked instanceof Promise ? await asked : asked;
     if (authorized instanceof Denial) { await end(authorized); return authorized; }
     reached = authorized;
 
-    let taken: Eventually<AdmittedCall | Denial> = on.rateLimit(authorized);
+    const taken: Eventually<AdmittedCall | Denial> = on.rateLimit(authorized);
     const admitted = taken instanceof Promise ? await taken : taken;
     if (admitted instanceof Denial) { await end(admitted); return admitted; }
     reached = admitted;
 
-    let checked: Eventually<ValidatedCall | Denial> = on.validate(admitted);
+    const checked: Eventually<ValidatedCall | Denial> = on.validate(admitted);
     const validated = checked instanceof Promise ? await checked : checked;
     if (validated instanceof Denial) { await end(validated); return validated; }
     reached = validated;
@@ -51,12 +53,13 @@ export const callLine = (on: Stages): RunCall => async (call) => {
     if (redacted instanceof Denial) { await end(redacted); return redacted; }
     reached = redacted;
 
-    const settled = on.settle({ reached, denial: undefined, durationMs: performance.now() - call.startedAt });
-    if (settled instanceof Promise) await settled;
+    const settling = end(undefined);
+    if (settling instanceof Promise) await settling;
     return redacted.result;
   } catch (failure) {
     const denial = asDenial(failure);
-    await end(denial);
+    // A settlement that failed is not tried again: what it could not account for is not answered.
+    if (!settled) await end(denial);
     return denial;
   }
 };

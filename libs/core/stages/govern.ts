@@ -8,8 +8,8 @@ const adding = <C extends object, K extends string, V>(call: C, key: K, value: V
   (call as Record<string, unknown>)[key] = value;
   return call as C & Record<K, V>;
 };
-const then = <T, R>(value: Eventually<T | Denial>, next: (value: T) => R): Eventually<R | Denial> =>
-  value instanceof Promise ? value.then((v) => (v instanceof Denial ? v : next(v))) : value instanceof Denial ? value : next(value);
+const then = <T, R>(value: Eventually<T | Denial>, add: (value: T) => R): Eventually<R | Denial> =>
+  value instanceof Promise ? value.then((v) => (v instanceof Denial ? v : add(v))) : value instanceof Denial ? value : add(value);
 
 /** Ask the policy decision point whether this principal may call this target with these arguments. */
 export const authorize = (policy: PolicyDecisionPoint) => (call: ResolvedCall): Eventually<AuthorizedCall | Denial> =>
