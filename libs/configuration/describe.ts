@@ -34,7 +34,7 @@ function shown(value: unknown): string | undefined {
 interface Described { readonly type?: string; readonly enum?: readonly unknown[]; readonly minimum?: number; readonly maximum?: number; readonly exclusiveMinimum?: number; readonly format?: string }
 
 function typeName(field: z.ZodType): string {
-  const output: Described = z.toJSONSchema(field, { io: 'output', unrepresentable: 'any' });
+  const output = z.toJSONSchema(field, { io: 'output', unrepresentable: 'any' }) as Described;
   if (output.type === 'boolean') return 'true or false';
   if (output.enum) return output.enum.map(String).join(', ');
   if (output.type === 'integer' || output.type === 'number') {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { describeConfig } from './describe.js';
-import { ConfigurationError, flag, list, readConfig } from './read-config.js';
+import { ConfigurationError, type Environment, flag, list, readConfig } from './read-config.js';
 
 const Schema = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(8080).meta({ env: 'PORT', description: 'TCP port.' }),
@@ -12,7 +12,7 @@ const Schema = z.object({
   mode: z.enum(['deny', 'open']).default('deny').meta({ env: 'MODE', description: 'Mode.' }),
 });
 const issuer = { OIDC_ISSUER: 'https://issuer.example' };
-const failure = (env: Record<string, string>, files: Record<string, string> = {}): ConfigurationError => {
+const failure = (env: Environment, files: Record<string, string> = {}): ConfigurationError => {
   try {
     readConfig(Schema, env, (path) => { if (files[path] === undefined) throw new Error('ENOENT'); return files[path]; });
   } catch (error) {
