@@ -1,0 +1,54 @@
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { Scrubber } from './scrub.js';
+
+export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled' | 'flush'>;
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** `json`: one object a line. `text`: the same for eyes. */
+  readonly format: 'json' | 'text';
+  /** Put into each line. */
+  readonly service: string;
+  /** Default: standard output, written in blocks of up to 4 KiB or each 100 ms, and at exit. */
+  readonly destination?: DestinationStream;
+}
+
+export interface Logging {
+  readonly logger: Logger;
+  /** Makes a secret's value known, so that it can never be written. */
+  readonly hide: (value: string) => void;
+  /** Writes out what is buffered. */
+  readonly flush: () => void;
+}
+
+/** Structured logs: a static message and facts in fields; times in ISO 8601, levels by name; secrets removed from the finished line. */
+export function createLogging(options: LoggerOptions): Logging {
+  const scrubber = new Scrubber();
+  const buffered = options.destination ? undefined : pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 100 });
+  const destination = options.destination ?? buffered;
+  const write = options.format === 'text' && destination ? textLines(destination) : destination;
+  const logger = pino({
+    level: options.level,
+    base: { service: options.service },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    messageKey: 'msg',
+    hooks: { streamWrite: (line) => scrubber.line(line) },
+  }, write);
+  return {
+    logger,
+    hide: (value) => { scrubber.add(value); },
+    flush: () => { try { buffered?.flushSync(); } catch { /* standard output is gone: nothing to tell, and nobody to tell it to */ } },
+  };
+}
+
+/** `2026-01-01T00:00:00.000Z INFO  message  key=value …` */
+const textLines = (destination: DestinationStream): DestinationStream => ({
+  write: (line) => {
+    const { level, time, msg, service: _service, ...fields } = JSON.parse(line) as Record<string, unknown>;
+    const facts = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' && !/[\s"]/.test(value) ? value : JSON.stringify(value)}`);
+    destination.write(`${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${facts.length > 0 ? `  ${facts.join(' ')}` : ''}\n`);
+  },
+});
