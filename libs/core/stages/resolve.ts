@@ -2,14 +2,18 @@ import type { AuthenticatedCall, ResolvedCall } from '../call.js';
 import type { Catalogue, CatalogueSnapshot } from '../catalogue.js';
 import { Denial } from '../errors.js';
 import type { Eventually } from '../ports.js';
+import type { Principal } from '../principal.js';
 import type { Target } from '../target.js';
 
 /** What the platform offers beside a tenant's own catalogue. */
-export interface PlatformTargets { find(kind: Target['kind'], name: string): Target | undefined }
+export interface PlatformTargets {
+  /** Undefined also for what this principal may not see. */
+  find(kind: Target['kind'], name: string, principal: Principal): Target | undefined;
+}
 
 /** Find what is called. Another tenant's thing, a disabled one and one that never existed give the same denial, byte for byte. */
 export const resolve = (catalogue: Catalogue, platform: PlatformTargets) => (call: AuthenticatedCall): Eventually<ResolvedCall | Denial> => {
-  const own = platform.find(call.kind, call.name);
+  const own = platform.find(call.kind, call.name, call.principal);
   if (own) return resolved(call, own, undefined);
   const tenant = call.principal.tenant;
   if (tenant === undefined) return notFound(call);
