@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { flag, list } from '#libs/configuration/read-config.js';
+
+const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
+  trace: 'trace', debug: 'debug', info: 'info', warn: 'warn', warning: 'warn', error: 'error', fatal: 'fatal', critical: 'fatal', silent: 'silent',
+};
+const logLevel = () => z.string().transform((text, context) => {
+  const level = LEVELS[text.toLowerCase()];
+  if (level) return level;
+  context.issues.push({ code: 'custom', message: `expected one of ${Object.keys(LEVELS).join(', ').toUpperCase()}`, input: text });
+  return z.NEVER;
+});
+const seconds = (min: number, max: number) => z.coerce.number().min(min).max(max);
+
+/** The gateway's whole configuration; docs/configuration.md is generated from it. */
+export const GatewayConfig = z.object({
+  host: z.string().default('0.0.0.0').meta({ env: 'HOST', description: 'Address to listen on.' }),
+  port: z.coerce.number().int().min(0).max(65_535).default(8080).meta({ env: 'PORT', description: 'TCP port to listen on; 0 takes any free one.' }),
+  environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: 'Shown by /status and in metrics; changes no behaviour.' }),
+
+  databaseUrl: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://user:password@host:port/database').meta({ env: 'DATABASE_URL', description: 'The control plane\'s Postgres, read for the catalogue. The gateway never migrates it.', secret: true }),
+  dataDir: z.string().optional().meta({ env: 'DATA_DIR', description: 'Folder for the last good catalogue of each tenant, so that a cold start works while the database is away. Unset: not kept.' }),
+  catalogueKeepOnDisk: flag().prefault('true').meta({ env: 'CATALOGUE_DISK_ENABLED', description: 'Whether DATA_DIR is used for catalogues.' }),
+  cataloguePollMs: z.coerce.number().int().min(100).max(600_000).default(2000).meta({ env: 'CATALOGUE_POLL_MS', description: 'Milliseconds between two looks at all revisions, the safety net under the database\'s notifications.' }),
+
+  authEnabled: flag().prefault('true').meta({ env: 'AUTH_ENABLED', description: 'Bearer tokens at every door but health, information and discovery. `false` lets every caller in as a principal without tenant that sees platform tools alone; refused where ENVIRONMENT is prod.' }),
+  oidcIssuer: z.url().optional().meta({ env: 'OIDC_ISSUER', description: 'Issuer URL; must equal the `iss` claim byte for byte. Wins over KEYCLOAK_URL.' }),
+  keycloakUrl: z.url().optional().meta({ env: 'KEYCLOAK_URL', description: 'Keycloak base URL; the issuer is {KEYCLOAK_URL}/realms/{KEYCLOAK_REALM}.' }),
+  keycloakRealm: z.string().regex(/^[\w.-]+$/, 'expected a realm name').default('stoa').meta({ env: 'KEYCLOAK_REALM', description: 'Keycloak realm.' }),
+  jwksUrl: z.url().optional().meta({ env: 'JWKS_URL', description: 'Where the issuer\'s keys are, when its discovery document cannot be used.' }),
+  allowedAudiences: list().prefault('stoa-mcp-gateway').meta({ env: 'ALLOWED_AUDIENCES', description: 'Accepted `aud` values, beside RESOURCE_URL. An empty value means the default: audience checking cannot be switched off.' }),
+  resourceUrl: z.url().optional().meta({ env: 'RESOURCE_URL', description: 'Canonical URL of this MCP server (RFC 9728 `resource`), as clients reach it, e.g. https://gateway.example.com/mcp.' }),
+  tenantClaim: z.string().default('tenant_id').meta({ env: 'TENANT_CLAIM', description: 'Claim that names the caller\'s tenant.' }),
+  rolesClaim: z.string().default('realm_access.roles').meta({ env: 'ROLES_CLAIM', description: 'Claim with the caller\'s roles; dots lead into objects.' }),
+
+  policyMode: z.enum(['deny', 'open']).default('deny').meta({ env: 'POLICY_MODE', description: '`deny` refuses every call; `open` allows every authenticated call to what its tenant may see.' }),
+  rateLimitEnabled: flag().prefault('false').meta({ env: 'RATE_LIMIT_ENABLED', description: 'Rate limits. Not available in this version: `true` stops the start.' }),
+  redactionEnabled: flag().prefault('false').meta({ env: 'REDACTION_ENABLED', description: 'Redaction of answers. Not available in this version: `true` stops the start.' }),
+  mcpEnabled: flag().prefault('true').meta({ env: 'MCP_ENABLED', description: 'The MCP door at /mcp.' }),
+  restEnabled: flag().prefault('true').meta({ env: 'REST_ENABLED', description: 'The REST facade at /mcp/v1.' }),
+  platformToolsEnabled: flag().prefault('true').meta({ env: 'PLATFORM_TOOLS_ENABLED', description: 'The built-in stoa_* tools.' }),
+  restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
+
+  mcpTimeoutSeconds: seconds(0.1, 300).default(30).meta({ env: 'MCP_TIMEOUT_SECONDS', description: 'Upper bound of a tool\'s own timeout, in seconds.' }),
+  egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
+  credentialsDir: z.string().optional().meta({ env: 'CREDENTIALS_DIR', description: 'Folder of backend secrets, {CREDENTIALS_DIR}/{tenant}/{name}.' }),
+  maxBodyBytes: z.coerce.number().int().min(1024).max(64 * 1024 * 1024).default(1024 * 1024).meta({ env: 'MAX_BODY_BYTES', description: 'Largest request body, in bytes; more is answered 413.' }),
+  allowedOrigins: list().prefault('').meta({ env: 'ALLOWED_ORIGINS', description: 'Origins beside CORS_ORIGINS that browsers may call /mcp from.' }),
+
+  corsOrigins: list().prefault('https://console.stoa.dev,https://portal.stoa.dev,https://console.gostoa.dev,https://portal.gostoa.dev').meta({ env: 'CORS_ORIGINS', description: 'Origins that browsers may call from. `*` is refused: answers depend on who asks.' }),
+  corsAllowMethods: list().prefault('GET,POST,PUT,DELETE,OPTIONS').meta({ env: 'CORS_ALLOW_METHODS', description: 'Methods allowed to those origins.' }),
+  corsAllowHeaders: list().prefault('Authorization,Content-Type,X-Request-ID,X-Tenant-ID,X-Consumer-ID,Accept,MCP-Protocol-Version,Mcp-Method,Mcp-Name,Mcp-Session-Id,Last-Event-ID,traceparent,tracestate').meta({ env: 'CORS_ALLOW_HEADERS', description: 'Request headers allowed to those origins.' }),
+  corsExposeHeaders: list().prefault('X-Request-ID,X-Trace-ID,Mcp-Session-Id,WWW-Authenticate,Retry-After').meta({ env: 'CORS_EXPOSE_HEADERS', description: 'Response headers shown to those origins.' }),
+  corsMaxAge: z.coerce.number().int().min(0).max(86_400).default(600).meta({ env: 'CORS_MAX_AGE', description: 'Seconds that a preflight answer may be kept.' }),
+
+  logLevel: logLevel().prefault('INFO').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL or SILENT. INFO writes one line for each call and request, DEBUG also one for each probe.' }),
+  logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
+  enableMetrics: flag().prefault('true').meta({ env: 'ENABLE_METRICS', description: 'Prometheus metrics at /metrics.' }),
+  metricsPrefix: z.string().regex(/^[a-zA-Z_:][\w:]*$/, 'expected a Prometheus name').default('stoa_mcp_gateway').meta({ env: 'METRICS_PREFIX', description: 'Put before the name of each metric, with an underscore between.' }),
+  enableTracing: flag().prefault('true').meta({ env: 'ENABLE_TRACING', description: 'OpenTelemetry spans; takes effect only with OTLP_ENDPOINT. W3C trace context is passed on either way.' }),
+  otlpEndpoint: z.url().optional().meta({ env: 'OTLP_ENDPOINT', description: 'OTLP/HTTP collector, e.g. http://otel-collector:4318.' }),
+  otlpServiceName: z.string().default('stoa-mcp-gateway').meta({ env: 'OTLP_SERVICE_NAME', description: '`service.name` of the spans.' }),
+
+  drainSeconds: seconds(0, 600).default(30).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds. Calls in flight finish, streams are closed; what still runs at the end is cut.' }),
+  drainDelaySeconds: seconds(0, 300).default(0).meta({ env: 'DRAIN_DELAY_SECONDS', description: 'Part of DRAIN_SECONDS during which new connections are still taken while /ready answers 503, for load balancers that are slow to notice.' }),
+}).superRefine((config, context) => {
+  const wrong = (path: string, message: string): void => { context.addIssue({ code: 'custom', path: [path], message }); };
+  if (config.authEnabled && config.oidcIssuer === undefined && config.keycloakUrl === undefined) wrong('oidcIssuer', 'is required, or KEYCLOAK_URL, unless AUTH_ENABLED is false');
+  if (!config.authEnabled && config.environment === 'prod') wrong('authEnabled', 'cannot be false where ENVIRONMENT is prod');
+  if (config.rateLimitEnabled) wrong('rateLimitEnabled', 'rate limits are not available in this version; set it to false');
+  if (config.redactionEnabled) wrong('redactionEnabled', 'redaction is not available in this version; set it to false');
+  if (config.corsOrigins.includes('*')) wrong('corsOrigins', 'name each origin; * is refused');
+  if (config.drainDelaySeconds > config.drainSeconds) wrong('drainDelaySeconds', 'must not be longer than DRAIN_SECONDS');
+});
+export type GatewayConfig = z.infer<typeof GatewayConfig>;
+
+/** The issuer that tokens must come from; undefined only where authentication is switched off. */
+export const issuerOf = (config: GatewayConfig): string | undefined =>
+  config.oidcIssuer ?? (config.keycloakUrl === undefined ? undefined : `${config.keycloakUrl.replace(/\/$/, '')}/realms/${config.keycloakRealm}`);
