@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { AdminClient, CommandError, readConnection, requestToken } from './client.js';
+import type { Io } from './io.js';
+
+export const IMPORT_HELP = `stoa import FILE|URL|- --tenant T [options]
+
+Turns an OpenAPI document into tools of a tenant, and prints the tools made and what of the document is not exact.
+
+  --tenant T         the tenant; created when it does not exist and your role may
+  --role R           role to act in: cpi-admin, tenant-admin, devops (default tenant-admin)
+  --name N           name of the API; the same name again imports anew (default: from the file's name)
+  --base-url U       where calls go, instead of the document's servers
+  --prefix P         put before every tool's name (lower-case letters, digits, _)
+  --suffix S         put after every tool's name
+  --tag T            only operations with this tag (repeatable)
+  --exclude-tag T    no operations with this tag (repeatable)
+  --method M         only this HTTP method (repeatable)
+  --path-prefix P    only paths that begin so
+  --refresh D        for a URL: look for changes this often (30s, 5m, 1h)
+  --json             print the server's answer as JSON`;
+
+const Reason = z.object({ code: z.string(), message: z.string(), pointer: z.string() });
+const Imported = z.object({
+  api: z.object({ name: z.string() }),
+  revision: z.number(),
+  tools: z.array(z.object({ name: z.string(), method: z.string(), path: z.string(), verdict: z.string() })),
+  ledger: z.object({
+    operations: z.number(), exact: z.number(), degraded: z.number(), refused: z.number(),
+    entries: z.array(z.object({ method: z.string(), path: z.string(), verdict: z.string(), reasons: z.array(Reason) })),
+  }),
+  diff: z.object({ added: z.array(z.string()), changed: z.array(z.string()), removed: z.array(z.string()) }),
+});
+
+export async function importCommand(args: readonly string[], io: Io): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args], allowPositionals: true, strict: true,
+    options: {
+      tenant: { type: 'string' }, role: { type: 'string', default: 'tenant-admin' }, name: { type: 'string' }, 'base-url': { type: 'string' },
+      prefix: { type: 'string' }, suffix: { type: 'string' }, tag: { type: 'string', multiple: true }, 'exclude-tag': { type: 'string', multiple: true },
+      method: { type: 'string', multiple: true }, 'path-prefix': { type: 'string' }, refresh: { type: 'string' }, json: { type: 'boolean', default: false },
+    },
+  });
+  const [source] = positionals;
+  if (source === undefined || positionals.length > 1) throw new CommandError('stoa import needs one document: a file, a URL, or - for standard input', 2);
+  if (values.tenant === undefined) throw new CommandError('stoa import needs --tenant', 2);
+
+  const isUrl = /^https?:\/\//i.test(source);
+  if (values.refresh !== undefined && !isUrl) throw new CommandError('--refresh is for documents that come from a URL', 2);
+  const selector = given({ tags: values.tag, excludeTags: values['exclude-tag'], methods: values.method?.map((method) => method.toUpperCase()), pathPrefix: values['path-prefix'] });
+  const naming = given({ prefix: values.prefix, suffix: values.suffix });
+  const request = given({
+    name: values.name ?? nameOf(source), source: isUrl ? { url: source } : { inline: read(source, io) }, baseUrl: values['base-url'],
+    selector: Object.keys(selector).length > 0 ? selector : undefined, naming: Object.keys(naming).length > 0 ? naming : undefined, refreshInterval: values.refresh,
+  });
+
+  const connection = readConnection(io.env);
+  const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.role }));
+  const answer = await admin.call('POST', `/tenants/${encodeURIComponent(values.tenant)}/apis`, request);
+  if (values.json) { io.out(JSON.stringify(answer, undefined, 2)); return 0; }
+  report(Imported.parse(answer), values.tenant, io);
+  return 0;
+}
+
+function report({ api, tools, ledger, diff, revision }: z.infer<typeof Imported>, tenant: string, io: Io): void {
+  const changes = `${diff.added.length} added, ${diff.changed.length} changed, ${diff.removed.length} removed`;
+  io.out(`${api.name}: ${tools.length} tools in tenant ${tenant} (${changes}; revision ${revision})`);
+  const width = Math.max(0, ...tools.map(({ name }) => name.length));
+  for (const { name, method, path, verdict } of tools) io.out(`  ${name.padEnd(width)}  ${method.padEnd(6)} ${path}${verdict === 'exact' ? '' : `  (${verdict})`}`);
+  io.out(`${ledger.operations} operations: ${ledger.exact} exact, ${ledger.degraded} degraded, ${ledger.refused} refused`);
+  for (const { method, path, verdict, reasons } of ledger.entries) {
+    io.out(`  ${verdict}: ${method} ${path}`);
+    for (const { code, message, pointer } of reasons) io.out(`    ${pointer}: ${message} [${code}]`);
+  }
+}
+
+function read(source: string, io: Io): string {
+  let bytes: Uint8Array;
+  try {
+    bytes = source === '-' ? io.stdin() : readFileSync(source);
+  } catch (error) {
+    throw new CommandError(`Cannot read ${source}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message}`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new CommandError(`${source} is not UTF-8 text; OpenAPI documents are (RFC 8259 §8.1, YAML 1.2 §5.2)`);
+  }
+}
+
+/** `https://api.example/v1/Pet Store.yaml` → `pet-store`. */
+function nameOf(source: string): string {
+  if (source === '-') throw new CommandError('stoa import - needs --name: standard input has none', 2);
+  const path = /^https?:\/\//i.test(source) ? new URL(source).pathname.replace(/\/+$/, '') : source;
+  const stem = decodeURIComponent(basename(path)).replace(/\.(json|ya?ml|txt)$/i, '').replace(/[.-](openapi|swagger)$/i, '');
+  const name = stem.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 63).replace(/-+$/, '');
+  if (name === '') throw new CommandError(`No name can be made of ${source}: give one with --name`, 2);
+  return name;
+}
+const given = <T extends object>(fields: T): Partial<T> => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { CommandError } from './client.js';
+import type { Io } from './io.js';
+
+type Command = (args: readonly string[], io: Io) => Promise<number>;
+interface Entry { readonly about: string; readonly load: () => Promise<{ readonly run: Command; readonly help: string }> }
+
+// Loaded when asked for: `stoa token` must not pay for the converter.
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  import: { about: 'make tools of an OpenAPI document', load: () => import('./import.js').then((m) => ({ run: m.importCommand, help: m.IMPORT_HELP })) },
+  tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
+  call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
+};
+
+const HELP = `stoa COMMAND [options]
+
+${Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`).join('\n')}
+
+Run "stoa COMMAND --help" for its options. The data folder of the running product is STOA_HOME (default .stoa).`;
+
+const io: Io = {
+  out: (line) => { process.stdout.write(`${line}\n`); },
+  err: (line) => { process.stderr.write(`${line}\n`); },
+  stdin: () => readFileSync(0),
+  env: process.env,
+};
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') { io.out(HELP); return 0; }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!entry) { io.err(`stoa: there is no command ${name}\n\n${HELP}`); return 2; }
+  const { run, help } = await entry.load();
+  if (args.includes('--help') || args.includes('-h')) { io.out(help); return 0; }
+  return run(args, io);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = error instanceof CommandError ? error.exitCode : 1;
+  // parseArgs names the option itself, with this code for every mistake.
+  if (error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) process.exitCode = 2;
+  io.err(`stoa: ${oneLine(error)}`);
+}
+
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
