@@ -92,20 +92,3 @@ export interface ConversionOptions {
   /** Names already taken in the tenant: a collision is resolved and noted. */
   readonly takenNames?: readonly string[];
 }
-
-/** Where in a document a fault lies; whatever of it is known. */
-export interface DocumentPlace {
-  /** Counted from 1. */
-  readonly line?: number;
-  /** Counted from 1. */
-  readonly column?: number;
-  /** JSON Pointer (RFC 6901). */
-  readonly pointer?: string;
-}
-
-/** A document of which nothing can be made: not OpenAPI, truncated, not UTF-8, an alias bomb, over a limit. Its text is fit for the caller. */
-export class DocumentRefused extends Error {
-  readonly code = 'DOCUMENT_REFUSED';
-  override get name(): string { return 'DocumentRefused'; }
-  constructor(message: string, readonly place: DocumentPlace = {}, options?: { cause?: unknown }) { super(message, options); }
-}

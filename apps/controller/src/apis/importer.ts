@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore } from '#libs/core/control-store.js';
+import type { ConversionOptions, ConvertedDocument, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
+import { notFound, Problem } from '../http/problem.js';
+import { TenantLock } from '../http/tenant-lock.js';
+import { type ControllerParts, PARTS } from '../parts.js';
+import { fetchDocument } from './fetch-document.js';
+
+/** Imports that may run or wait at once: each may hold a whole document in memory. */
+const MAX_IMPORTS = 8;
+
+/** What one import asks for. A field left out keeps what the API has, null clears it. */
+export interface ImportRequest {
+  readonly name: string;
+  readonly source: { readonly url: string } | { readonly bytes: Uint8Array };
+  readonly baseUrl?: string | null | undefined;
+  readonly selector?: OperationSelector | null | undefined;
+  readonly naming?: NamingOptions | null | undefined;
+  readonly toolDefaults?: ToolDefaults | null | undefined;
+  readonly refreshSeconds?: number | null | undefined;
+  readonly category?: string | null | undefined;
+  readonly tags?: readonly string[] | null | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface ImportOutcome {
+  readonly created: boolean;
+  readonly changed: boolean;
+  readonly dryRun: boolean;
+  readonly api: ApiRecord | undefined;
+  readonly revision: number;
+  readonly document: Pick<ConvertedDocument, 'tools' | 'ledger'>;
+  readonly diff: ApiPublication['diff'];
+}
+
+type Loaded = { readonly url: string; readonly bytes: Uint8Array } | { readonly bytes: Uint8Array };
+
+/** Documents into the catalogue, one at a time per tenant: converted whole first, then published in the store's one transaction. */
+@Injectable()
+export class Importer {
+  readonly #store: ControlStore;
+  #running = 0;
+
+  constructor(@Inject(PARTS) private readonly parts: ControllerParts, @Inject(TenantLock) private readonly locks: TenantLock) {
+    this.#store = parts.store;
+  }
+
+  /** Rejects with `Problem`, `DocumentError` or the store's errors; then nothing has changed. */
+  import(tenant: TenantSlug, request: ImportRequest): Promise<ImportOutcome> {
+    return this.#admitted(async () => {
+      await this.#knownTenant(tenant);
+      const { source } = request;
+      const loaded: Loaded = 'url' in source ? { url: source.url, bytes: await fetchDocument(this.parts.outbound, source.url) } : source;
+      return this.locks.run(tenant, async () => this.#publish(tenant, request, loaded, await this.#store.getApi(tenant, request.name)));
+    });
+  }
+
+  /**
+   * Fetches an API's document again from its URL; publishes only when its bytes differ. A failure is written to the API as
+   * `lastError` and rejects; the catalogue stays as it is.
+   */
+  refresh(tenant: TenantSlug, name: string, signal?: AbortSignal): Promise<ImportOutcome> {
+    return this.#admitted(async () => {
+      const before = await this.#known(tenant, name);
+      if (!('url' in before.source)) throw new Problem(409, `API ${name} was not imported from a URL: import its document again instead`);
+      const { url } = before.source;
+      try {
+        const bytes = await fetchDocument(this.parts.outbound, url, signal);
+        return await this.locks.run(tenant, async () => {
+          const api = await this.#known(tenant, name);
+          if (!('url' in api.source) || api.source.url !== url) throw new Problem(409, `API ${name} was imported anew meanwhile`);
+          if (sha256(bytes) === api.specHash) return await this.#unchanged(tenant, api);
+          const refreshed = await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
+          await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error: undefined });
+          return refreshed;
+        });
+      } catch (failure) {
+        if (signal?.aborted !== true) await this.#noteFailure(tenant, name, failure);
+        throw failure;
+      }
+    });
+  }
+
+  async #publish(tenant: TenantSlug, request: ImportRequest, { bytes, ...source }: Loaded, previous: ApiRecord | undefined): Promise<ImportOutcome> {
+    const url = 'url' in source ? source.url : undefined;
+    const conversion = conversionOptions(request, previous, url);
+    const tools = await this.#store.listTools(tenant);
+    const takenNames = tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name);
+    const document = await this.parts.convert(bytes, { ...conversion, takenNames });
+
+    if (request.dryRun) {
+      const current = tools.filter((tool) => tool.apiName === request.name);
+      const diff = compare(new Map(current.map((tool) => [tool.name, tool.hash])), new Map(document.tools.map((tool) => [tool.name, tool.hash])));
+      const { revision } = await this.#knownTenant(tenant);
+      return { created: false, changed: false, dryRun: true, api: previous, revision, document, diff };
+    }
+    const refreshSeconds = url === undefined ? undefined : keep(request.refreshSeconds, previous?.refreshSeconds);
+    const draft: ApiDraft = {
+      name: request.name,
+      source: url === undefined ? { inline: true } : { url },
+      bytes, mediaType: isJson(bytes) ? 'application/json' : 'application/yaml',
+      document, conversion,
+      baseUrl: conversion.baseUrl,
+      refreshSeconds,
+      category: keep(request.category, previous?.category),
+      tags: keep(request.tags, previous?.tags) ?? [],
+      status: previous?.status ?? 'active',
+    };
+    const { api, created, revision, diff } = await this.#store.putApi(tenant, draft);
+    return { created, changed: true, dryRun: false, api, revision, document, diff };
+  }
+
+  async #unchanged(tenant: TenantSlug, api: ApiRecord): Promise<ImportOutcome> {
+    await this.#store.markRefreshed(tenant, api.name, { at: this.parts.now(), error: undefined });
+    const [fresh, ledger, { revision }] = await Promise.all([
+      this.#known(tenant, api.name), this.#store.getLedger(tenant, api.name), this.#knownTenant(tenant),
+    ]);
+    return { created: false, changed: false, dryRun: false, api: fresh, revision, document: { tools: [], ledger }, diff: { added: [], changed: [], removed: [] } };
+  }
+
+  async #noteFailure(tenant: TenantSlug, name: string, failure: unknown): Promise<void> {
+    const error = failure instanceof Problem || (failure instanceof Error && 'code' in failure) ? failure.message : 'the refresh failed';
+    // Writing it down fails when the API was deleted meanwhile or the store is away: the first failure is the one to tell.
+    await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error }).catch(() => undefined);
+  }
+
+  async #admitted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= MAX_IMPORTS) throw new Problem(503, 'Too many imports are running; try again shortly.', 2);
+    this.#running += 1;
+    try { return await work(); } finally { this.#running -= 1; }
+  }
+
+  async #knownTenant(tenant: TenantSlug): Promise<{ readonly revision: number }> {
+    const found = await this.#store.getTenant(tenant);
+    if (found === undefined) throw notFound('Tenant', tenant);
+    return found;
+  }
+
+  async #known(tenant: TenantSlug, name: string): Promise<ApiRecord> {
+    const api = await this.#store.getApi(tenant, name);
+    if (api === undefined) throw notFound('API', name);
+    return api;
+  }
+}
+
+const keep = <T>(asked: T | null | undefined, before: T | undefined): T | undefined => (asked === undefined ? before : asked ?? undefined);
+
+function conversionOptions(request: ImportRequest, previous: ApiRecord | undefined, documentUrl: string | undefined): ConversionOptions {
+  const was = previous?.conversion;
+  const selector = keep(request.selector, was?.selector);
+  const naming = keep(request.naming, was?.naming);
+  const toolDefaults = keep(request.toolDefaults, was?.toolDefaults);
+  const baseUrl = keep(request.baseUrl, previous?.baseUrl);
+  return {
+    ...(selector === undefined ? {} : { selector }), ...(naming === undefined ? {} : { naming }), ...(toolDefaults === undefined ? {} : { toolDefaults }),
+    ...(documentUrl === undefined ? {} : { documentUrl }), ...(baseUrl === undefined ? {} : { baseUrl }),
+  };
+}
+
+function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): ApiPublication['diff'] {
+  return {
+    added: [...after.keys()].filter((name) => !before.has(name)),
+    changed: [...after].filter(([name, hash]) => before.has(name) && before.get(name) !== hash).map(([name]) => name),
+    removed: [...before.keys()].filter((name) => !after.has(name)),
+  };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** JSON documents are objects: their first character that is not white space or a byte order mark is a brace. */
+const isJson = (bytes: Uint8Array): boolean => /^[\uFEFF\s]*\{/.test(Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1024)).toString('utf8'));

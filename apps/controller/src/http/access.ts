@@ -1,0 +1,69 @@
+import type { Principal } from '#libs/core/principal.js';
+
+export type Role = 'cpi-admin' | 'tenant-admin' | 'devops' | 'viewer';
+
+const PLATFORM: readonly Role[] = ['cpi-admin'];
+const ADMINS: readonly Role[] = ['cpi-admin', 'tenant-admin'];
+const IMPORTERS: readonly Role[] = ['cpi-admin', 'tenant-admin', 'devops'];
+const READERS: readonly Role[] = ['cpi-admin', 'tenant-admin', 'devops', 'viewer'];
+
+/** Served without a token: the API's own description holds nothing of any tenant. */
+export const PUBLIC_ROUTES: readonly string[] = ['/admin/v1/openapi.json', '/admin/v1/docs', '/admin/v1/docs/:file'];
+
+/**
+ * Who may do what: the whole authorization of the admin API. All roles but `cpi-admin` are confined to their own tenant.
+ * A route without an entry is refused to everyone.
+ */
+export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
+  'GET /admin/v1/tenants': READERS,
+  'POST /admin/v1/tenants': PLATFORM,
+  'GET /admin/v1/tenants/:tenant': READERS,
+  'PATCH /admin/v1/tenants/:tenant': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant': PLATFORM,
+
+  'GET /admin/v1/tenants/:tenant/apis': READERS,
+  'POST /admin/v1/tenants/:tenant/apis': IMPORTERS,
+  'GET /admin/v1/tenants/:tenant/apis/:api': READERS,
+  'DELETE /admin/v1/tenants/:tenant/apis/:api': ADMINS,
+  'POST /admin/v1/tenants/:tenant/apis/:api/refresh': IMPORTERS,
+  'GET /admin/v1/tenants/:tenant/apis/:api/document': READERS,
+  'GET /admin/v1/tenants/:tenant/apis/:api/ledger': READERS,
+  'PUT /admin/v1/tenants/:tenant/apis/:api/credentials/:slot': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant/apis/:api/credentials/:slot': ADMINS,
+
+  'GET /admin/v1/tenants/:tenant/tools': READERS,
+  'GET /admin/v1/tenants/:tenant/tools/:tool': READERS,
+  'PATCH /admin/v1/tenants/:tenant/tools/:tool': ADMINS,
+
+  'GET /admin/v1/tenants/:tenant/prompts': READERS,
+  'POST /admin/v1/tenants/:tenant/prompts': ADMINS,
+  'GET /admin/v1/tenants/:tenant/prompts/:prompt': READERS,
+  'PUT /admin/v1/tenants/:tenant/prompts/:prompt': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant/prompts/:prompt': ADMINS,
+
+  'GET /admin/v1/tenants/:tenant/resources': READERS,
+  'POST /admin/v1/tenants/:tenant/resources': ADMINS,
+  'GET /admin/v1/tenants/:tenant/resources/:resource': READERS,
+  'PUT /admin/v1/tenants/:tenant/resources/:resource': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant/resources/:resource': ADMINS,
+};
+
+export interface Refusal { readonly status: 401 | 403 | 404; readonly detail: string }
+
+export const isPlatformAdmin = (principal: Principal): boolean => principal.roles.has('cpi-admin' satisfies Role);
+
+/** The one text for a tenant that does not exist and for one that the caller may not see. */
+export const tenantNotFound = (tenant: string): string => `Tenant not found: ${tenant}`;
+
+/**
+ * Undefined when the principal may go on. The role is judged before the tenant, so that a refusal by role is the same
+ * for every tenant, and a tenant that is not one's own is refused before the store is asked whether it exists.
+ */
+export function refusal(principal: Principal | undefined, method: string, route: string, tenant: string | undefined): Refusal | undefined {
+  if (principal === undefined) return { status: 401, detail: 'Not authenticated' };
+  const roles = ACCESS[`${method === 'HEAD' ? 'GET' : method} ${route}`] ?? [];
+  const held = roles.filter((role) => principal.roles.has(role));
+  if (held.length === 0) return { status: 403, detail: roles.length === 0 ? 'Access denied' : `Access denied: needs one of the roles ${roles.join(', ')}` };
+  if (tenant === undefined || isPlatformAdmin(principal) || principal.tenant === tenant) return undefined;
+  return { status: 404, detail: tenantNotFound(tenant) };
+}

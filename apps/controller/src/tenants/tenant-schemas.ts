@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import type { TenantRecord } from '#libs/core/control-store.js';
+import { TenantSlugField, text } from '../http/fields.js';
+
+export const TenantBody = z.strictObject({
+  slug: TenantSlugField.meta({ description: 'The tenant\'s identity in tokens, keys and addresses; never changes.' }),
+  displayName: text(200).min(1).optional().meta({ description: 'Default: the slug.' }),
+  description: text(4000).default(''),
+}).meta({ id: 'TenantBody' });
+export type TenantBody = z.infer<typeof TenantBody>;
+
+export const TenantEdit = z.strictObject({
+  displayName: text(200).min(1).optional(),
+  description: text(4000).optional(),
+  enabled: z.boolean().optional().meta({ description: 'False: nothing of the tenant can be called. Only `cpi-admin` may change it.' }),
+}).meta({ id: 'TenantEdit' });
+export type TenantEdit = z.infer<typeof TenantEdit>;
+
+export const TenantAnswer = z.object({
+  slug: z.string(),
+  displayName: z.string(),
+  description: z.string(),
+  enabled: z.boolean(),
+  revision: z.int().meta({ description: 'Of the tenant\'s catalogue; rises with each publication.' }),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+}).meta({ id: 'Tenant' });
+export type TenantAnswer = z.infer<typeof TenantAnswer>;
+
+export const TenantList = z.object({ tenants: z.array(TenantAnswer) }).meta({ id: 'TenantList' });
+
+export function tenantAnswer({ slug, displayName, description, enabled, revision, createdAt, updatedAt }: TenantRecord): TenantAnswer {
+  return { slug, displayName, description, enabled, revision, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+}
