@@ -1,0 +1,58 @@
+import { type DynamicModule, Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyError, FastifyInstance } from 'fastify';
+import { RPC } from '../error-mapping.js';
+import { rpcError } from './answer.js';
+import { mcpDoor } from './mcp-door.js';
+import { MCP_LIMITS, type McpDoorOptions } from './options.js';
+import { originRules } from './origin-rules.js';
+
+const OPTIONS = Symbol('McpDoorOptions');
+/** The endpoint and its older names. */
+const PATHS = ['/mcp', '/mcp/', '/mcp/sse', '/mcp/message'];
+
+/** The MCP door: raw Fastify routes in a scope of their own, so that no Nest provider is made for a call. */
+@Module({})
+export class McpModule implements OnModuleInit {
+  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost, @Inject(OPTIONS) private readonly options: McpDoorOptions) {}
+
+  static with(options: McpDoorOptions): DynamicModule {
+    return { module: McpModule, providers: [{ provide: OPTIONS, useValue: options }] };
+  }
+
+  async onModuleInit(): Promise<void> {
+    await (this.host.httpAdapter.getInstance() as FastifyInstance).register(mcpRoutes(this.options));
+  }
+}
+
+/** The door as a Fastify plugin. */
+export const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise<void> => {
+  const door = mcpDoor(options);
+  const bodyLimit = options.limits?.bodyBytes ?? MCP_LIMITS.bodyBytes;
+  const refusedBy = originRules(options.allowedOrigins, options.allowedHosts);
+
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body));
+  scope.addHook('onRequest', (request, reply, done) => {
+    const fault = refusedBy(request.headers);
+    if (fault === undefined) return done();
+    reply.code(403).header('content-type', 'application/json').send(rpcError(undefined, RPC.invalidRequest, fault, { correlation_id: request.id }));
+  });
+  scope.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500;
+    const data = { correlation_id: request.id, ...(status === 413 ? { max_size_kb: bodyLimit / 1024 } : {}) };
+    const [code, message] = status === 413 ? [RPC.tooLarge, `The body is larger than ${bodyLimit} bytes.`]
+      : status === 415 ? [RPC.invalidRequest, 'Content-Type is application/json.']
+        : status < 500 ? [RPC.invalidRequest, error.message] : [RPC.internal, 'Internal error.'];
+    if (status >= 500) request.log.error({ err: error }, 'the MCP door failed');
+    options.onProtocolError?.({ requestId: request.id, status, code, message });
+    return reply.code(status).header('content-type', 'application/json').send(rpcError(undefined, code, message, data));
+  });
+  for (const url of PATHS) {
+    scope.route({ method: 'POST', url, bodyLimit, handler: (request, reply) => { door.post(request, reply); } });
+    scope.route({ method: 'GET', url, exposeHeadRoute: false, handler: (request, reply) => { door.get(request, reply); } });
+    scope.route({ method: 'DELETE', url, handler: (request, reply) => { door.delete(request, reply); } });
+  }
+  scope.addHook('preClose', (done) => { door.close(); done(); });
+  return Promise.resolve();
+};
