@@ -9,7 +9,7 @@ export const IMPORT_HELP = `stoa import FILE|URL|- --tenant T [options]
 
 Turns an OpenAPI document into tools of a tenant, and prints the tools made and what of the document is not exact.
 
-  --tenant T         the tenant; created when it does not exist and your role may
+  --tenant T         the tenant (a new one: stoa tenants create T)
   --role R           role to act in: cpi-admin, tenant-admin, devops (default tenant-admin)
   --name N           name of the API; the same name again imports anew (default: from the file's name)
   --base-url U       where calls go, instead of the document's servers
@@ -20,11 +20,13 @@ Turns an OpenAPI document into tools of a tenant, and prints the tools made and 
   --method M         only this HTTP method (repeatable)
   --path-prefix P    only paths that begin so
   --refresh D        for a URL: look for changes this often (30s, 5m, 1h)
+  --dry-run          convert and compare, change nothing
   --json             print the server's answer as JSON`;
 
 const Reason = z.object({ code: z.string(), message: z.string(), pointer: z.string() });
 const Imported = z.object({
-  api: z.object({ name: z.string() }),
+  api: z.object({ missingCredentials: z.array(z.string()) }).nullable(),
+  dryRun: z.boolean(),
   revision: z.number(),
   tools: z.array(z.object({ name: z.string(), method: z.string(), path: z.string(), verdict: z.string() })),
   ledger: z.object({
@@ -40,7 +42,7 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
     options: {
       tenant: { type: 'string' }, role: { type: 'string', default: 'tenant-admin' }, name: { type: 'string' }, 'base-url': { type: 'string' },
       prefix: { type: 'string' }, suffix: { type: 'string' }, tag: { type: 'string', multiple: true }, 'exclude-tag': { type: 'string', multiple: true },
-      method: { type: 'string', multiple: true }, 'path-prefix': { type: 'string' }, refresh: { type: 'string' }, json: { type: 'boolean', default: false },
+      method: { type: 'string', multiple: true }, 'path-prefix': { type: 'string' }, refresh: { type: 'string' }, 'dry-run': { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
     },
   });
   const [source] = positionals;
@@ -51,42 +53,51 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
   if (values.refresh !== undefined && !isUrl) throw new CommandError('--refresh is for documents that come from a URL', 2);
   const selector = given({ tags: values.tag, excludeTags: values['exclude-tag'], methods: values.method?.map((method) => method.toUpperCase()), pathPrefix: values['path-prefix'] });
   const naming = given({ prefix: values.prefix, suffix: values.suffix });
-  const request = given({
-    name: values.name ?? nameOf(source), source: isUrl ? { url: source } : { inline: read(source, io) }, baseUrl: values['base-url'],
-    selector: Object.keys(selector).length > 0 ? selector : undefined, naming: Object.keys(naming).length > 0 ? naming : undefined, refreshInterval: values.refresh,
-  });
+  const name = values.name ?? nameOf(source);
+  const options = given({ baseUrl: values['base-url'], selector: ifAny(selector), naming: ifAny(naming), refreshInterval: values.refresh, dryRun: values['dry-run'] || undefined });
 
   const connection = readConnection(io.env);
   const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.role }));
-  const answer = await admin.call('POST', `/tenants/${encodeURIComponent(values.tenant)}/apis`, request);
+  const path = `/tenants/${encodeURIComponent(values.tenant)}/apis`;
+  let answer: unknown;
+  if (isUrl) answer = await admin.call('POST', path, { ...options, name, source: { url: source } });
+  else if (options.selector === undefined && options.naming === undefined) {
+    // As it is, whatever its encoding: the server says what is wrong with it.
+    const query = new URLSearchParams({ name, ...given({ baseUrl: values['base-url'], dryRun: values['dry-run'] ? 'true' : undefined }) });
+    answer = await admin.upload(`${path}?${query.toString()}`, read(source, io), 'application/octet-stream');
+  } else answer = await admin.call('POST', path, { ...options, name, source: { inline: text(read(source, io), source) } });
   if (values.json) { io.out(JSON.stringify(answer, undefined, 2)); return 0; }
-  report(Imported.parse(answer), values.tenant, io);
+  report(name, values.tenant, Imported.parse(answer), io);
   return 0;
 }
 
-function report({ api, tools, ledger, diff, revision }: z.infer<typeof Imported>, tenant: string, io: Io): void {
+function report(name: string, tenant: string, { api, tools, ledger, diff, revision, dryRun }: z.infer<typeof Imported>, io: Io): void {
   const changes = `${diff.added.length} added, ${diff.changed.length} changed, ${diff.removed.length} removed`;
-  io.out(`${api.name}: ${tools.length} tools in tenant ${tenant} (${changes}; revision ${revision})`);
-  const width = Math.max(0, ...tools.map(({ name }) => name.length));
-  for (const { name, method, path, verdict } of tools) io.out(`  ${name.padEnd(width)}  ${method.padEnd(6)} ${path}${verdict === 'exact' ? '' : `  (${verdict})`}`);
+  io.out(`${name}: ${tools.length} tools in tenant ${tenant} (${dryRun ? 'nothing published; would be ' : ''}${changes}; revision ${revision})`);
+  const width = Math.max(0, ...tools.map((tool) => tool.name.length));
+  for (const { name: tool, method, path, verdict } of tools) io.out(`  ${tool.padEnd(width)}  ${method.padEnd(6)} ${path}${verdict === 'exact' ? '' : `  (${verdict})`}`);
   io.out(`${ledger.operations} operations: ${ledger.exact} exact, ${ledger.degraded} degraded, ${ledger.refused} refused`);
   for (const { method, path, verdict, reasons } of ledger.entries) {
     io.out(`  ${verdict}: ${method} ${path}`);
     for (const { code, message, pointer } of reasons) io.out(`    ${pointer}: ${message} [${code}]`);
   }
+  if (api !== null && api.missingCredentials.length > 0) {
+    io.out(`Calls need credentials for ${api.missingCredentials.join(', ')}: PUT /admin/v1/tenants/${tenant}/apis/${name}/credentials/SLOT {"from": "environment", "name": "…"}`);
+  }
 }
 
-function read(source: string, io: Io): string {
-  let bytes: Uint8Array;
+function read(source: string, io: Io): Uint8Array<ArrayBuffer> {
   try {
-    bytes = source === '-' ? io.stdin() : readFileSync(source);
+    return new Uint8Array(source === '-' ? io.stdin() : readFileSync(source));
   } catch (error) {
     throw new CommandError(`Cannot read ${source}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message}`);
   }
+}
+function text(bytes: Uint8Array, source: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new CommandError(`${source} is not UTF-8 text; OpenAPI documents are (RFC 8259 §8.1, YAML 1.2 §5.2)`);
+    throw new CommandError(`${source} is not UTF-8 text; OpenAPI documents are`);
   }
 }
 
@@ -99,4 +110,6 @@ function nameOf(source: string): string {
   if (name === '') throw new CommandError(`No name can be made of ${source}: give one with --name`, 2);
   return name;
 }
-const given = <T extends object>(fields: T): Partial<T> => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+const ifAny = <T extends object>(fields: T): T | undefined => (Object.keys(fields).length > 0 ? fields : undefined);
+const given = <T extends object>(fields: T): Given<T> => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -8,6 +8,7 @@ interface Entry { readonly about: string; readonly load: () => Promise<{ readonl
 // Loaded when asked for: `stoa token` must not pay for the converter.
 const COMMANDS: Readonly<Record<string, Entry>> = {
   import: { about: 'make tools of an OpenAPI document', load: () => import('./import.js').then((m) => ({ run: m.importCommand, help: m.IMPORT_HELP })) },
+  tenants: { about: 'list, create or delete tenants', load: () => import('./tenants.js').then((m) => ({ run: m.tenantsCommand, help: m.TENANTS_HELP })) },
   tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
   call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
 };

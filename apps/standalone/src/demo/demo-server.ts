@@ -74,8 +74,6 @@ export async function startDemoServer(routes: DemoRoutes, document: Uint8Array, 
     });
   };
   const server = createServer((request, response) => {
-    const refused = (error: unknown): DemoAnswer => (error instanceof DemoRefusal
-      ? { status: error.status, json: { error: error.message } } : { status: 500, json: { error: 'The demo service failed.' } });
     void (async () => { send(response, await answer(request).catch(refused)); })();
   });
   const listen = (port: number): Promise<void> => new Promise((resolve, reject) => {
@@ -92,6 +90,9 @@ export async function startDemoServer(routes: DemoRoutes, document: Uint8Array, 
     close: () => new Promise((resolve) => { server.close(() => { resolve(); }); server.closeAllConnections(); }),
   };
 }
+
+const refused = (error: unknown): DemoAnswer => (error instanceof DemoRefusal
+  ? { status: error.status, json: { error: error.message } } : { status: 500, json: { error: 'The demo service failed.' } });
 
 function send(response: ServerResponse, answer: DemoAnswer): void {
   if ('json' in answer) response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.json));
