@@ -1,6 +1,7 @@
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedDocument } from '#libs/core/conversion.js';
 import type { Outbound } from '#libs/core/outbound.js';
+import type { Logger } from '#libs/observability/logger.js';
 
 /** Rejects with `DocumentError` when nothing can be made of the bytes; never blocks the event loop. */
 export type ConvertDocument = (bytes: Uint8Array, options: ConversionOptions) => Promise<ConvertedDocument>;
@@ -17,6 +18,7 @@ export interface ControllerParts {
   readonly now: () => Date;
   /** Looks for due refreshes this often, in milliseconds; undefined: never (another process does). */
   readonly refreshPollMs: number | undefined;
+  readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Default: `setInterval`, not holding the process. */
   readonly every?: Every;
 }
