@@ -1,0 +1,144 @@
+import { setTimeout } from 'node:timers/promises';
+import type { CatalogueSource, SnapshotDocument } from '#libs/core/catalogue.js';
+import type { Definitions } from '#libs/core/json-schema.js';
+import { tenantSlug } from '#libs/core/tenant.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
+import { apiRecord } from './apis.js';
+import type { Database, Transaction } from './database.js';
+import { promptRecord } from './prompts.js';
+import { CATALOGUE_CHANNEL } from './publication.js';
+import { documentOf, resourceRecord } from './resources.js';
+import { apiOf, snapshotDocument } from './snapshot-document.js';
+import { documentResource, promptTarget, resourceTarget } from './stored-content.js';
+import { toolTarget } from './stored-tool.js';
+import { tenantRecord } from './tenants.js';
+import { activeTools } from './tools.js';
+
+export interface WatchOptions {
+  /** Milliseconds between two looks at every tenant's revision, whether or not notifications arrive. Default 750. */
+  readonly pollMs?: number;
+  /** Longest wait before the notification connection is tried again, in milliseconds. Default 10,000. */
+  readonly reconnectMs?: number;
+  /** A look or a listening connection failed; the next try comes by itself. */
+  readonly onTrouble?: (failure: unknown) => void;
+}
+
+/** Snapshots out of the control plane's database. */
+export const databaseCatalogueSource = (database: Database, options: WatchOptions = {}): CatalogueSource => ({
+  load: (tenant) => database.tenant(tenant, (transaction) => load(transaction, tenant), { consistent: true }),
+  revisions: () => revisions(database),
+  watch: (changed) => watch(database, changed, options),
+});
+
+async function load(transaction: Transaction, slug: TenantSlug): Promise<SnapshotDocument | undefined> {
+  const row = await transaction.tenant.findUnique({ where: { slug } });
+  if (row === null) return undefined;
+  const tenant = tenantRecord(row);
+  if (!tenant.enabled) return snapshotDocument(tenant, [], []);
+
+  const records = (await transaction.api.findMany({ where: { tenant: slug } })).map(apiRecord);
+  const apis = [];
+  const targets: SnapshotDocument['targets'][number][] = [];
+  for (const record of records) {
+    const [contents] = await transaction.$queryRaw<{ definitions: string }[]>`SELECT definitions::text FROM api_contents WHERE tenant = ${slug} AND api_id = ${record.id}::uuid`;
+    apis.push(apiOf(slug, record, JSON.parse(contents?.definitions ?? '{}') as Definitions));
+    targets.push(resourceTarget(slug, documentResource(record, await documentOf(transaction, slug, record.id)), record));
+  }
+  for await (const { api, tool, edits } of activeTools(transaction, slug, records)) if (edits.enabled) targets.push(toolTarget(slug, api, tool, edits));
+  for (const prompt of await transaction.prompt.findMany({ where: { tenant: slug } })) targets.push(promptTarget(slug, promptRecord(prompt)));
+  for (const resource of await transaction.resource.findMany({ where: { tenant: slug } })) targets.push(resourceTarget(slug, resourceRecord(resource)));
+  return snapshotDocument(tenant, apis, targets);
+}
+
+async function revisions(database: Database): Promise<ReadonlyMap<TenantSlug, number>> {
+  const rows = await database.control((transaction) => transaction.tenant.findMany({ select: { slug: true, revision: true } }));
+  return new Map(rows.map((row) => [row.slug as TenantSlug, Number(row.revision)]));
+}
+
+/**
+ * Notifications tell at once; looking at the revisions every `pollMs` finds what a broken connection swallowed. The two
+ * meet in `Seen`, which tells each revision once.
+ */
+async function watch(database: Database, changed: (tenant: TenantSlug, revision: number) => void, { pollMs = 750, reconnectMs = 10_000, onTrouble = () => undefined }: WatchOptions): Promise<() => Promise<void>> {
+  const seen = new Seen((tenant, revision) => {
+    try {
+      changed(tenant, revision);
+    } catch (failure) {
+      onTrouble(failure);
+    }
+  });
+  const look = () => revisions(database).then((current) => { seen.look(current); }, onTrouble);
+  // What is there already is no change. When even this fails, everything is one at the first look that succeeds.
+  await revisions(database).then((current) => { seen.start(current); }, onTrouble);
+
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => { stopping.signal.addEventListener('abort', () => { resolve(); }, { once: true }); });
+  const tried = Promise.withResolvers<undefined>();
+
+  const polling = (async () => {
+    while (await pause(pollMs, stopping.signal)) await look();
+  })();
+  const listening = (async () => {
+    for (let failures = 0; ;) {
+      const lost = Promise.withResolvers<undefined>();
+      try {
+        const silence = await database.listen(CATALOGUE_CHANNEL, (payload) => { seen.hear(payload); }, () => { lost.resolve(undefined); });
+        failures = 0;
+        await look();
+        tried.resolve(undefined);
+        await Promise.race([lost.promise, stopped]);
+        await silence();
+      } catch (failure) {
+        onTrouble(failure);
+      }
+      tried.resolve(undefined);
+      failures += 1;
+      // Full jitter: a database that comes back is not met by every data plane at once.
+      if (!await pause(Math.random() * Math.min(reconnectMs, 100 * 2 ** failures), stopping.signal)) return;
+    }
+  })();
+
+  await tried.promise;
+  return async () => {
+    stopping.abort();
+    await Promise.all([polling, listening]);
+  };
+}
+
+/** Answers false when `signal` ended the wait. */
+const pause = (milliseconds: number, signal: AbortSignal): Promise<boolean> => setTimeout(milliseconds, true, { signal }).catch(() => false);
+
+/** Revisions that were told already. They come from one sequence, so a higher number is always the later publication. */
+class Seen {
+  readonly #told = new Map<TenantSlug, number>();
+  constructor(private readonly tell: (tenant: TenantSlug, revision: number) => void) {}
+
+  start(current: ReadonlyMap<TenantSlug, number>): void {
+    for (const [tenant, revision] of current) this.#told.set(tenant, revision);
+  }
+
+  look(current: ReadonlyMap<TenantSlug, number>): void {
+    for (const [tenant, revision] of current) this.#offer(tenant, revision);
+    for (const [tenant, revision] of this.#told) {
+      if (current.has(tenant)) continue;
+      this.#told.delete(tenant);
+      // Its deletion has a revision that nobody heard; any later one makes a data plane look.
+      this.tell(tenant, revision + 1);
+    }
+  }
+
+  hear(payload: string): void {
+    const [slug, number, gone] = payload.split(':');
+    const tenant = tenantSlug(slug);
+    const revision = Number(number);
+    if (tenant === undefined || !Number.isSafeInteger(revision)) return;
+    this.#offer(tenant, revision);
+    if (gone !== undefined) this.#told.delete(tenant);
+  }
+
+  #offer(tenant: TenantSlug, revision: number): void {
+    if (revision <= (this.#told.get(tenant) ?? 0)) return;
+    this.#told.set(tenant, revision);
+    this.tell(tenant, revision);
+  }
+}

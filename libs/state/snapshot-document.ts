@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import type { SnapshotDocument } from '#libs/core/catalogue.js';
+import type { ApiRecord, TenantRecord } from '#libs/core/control-store.js';
+import type { Definitions } from '#libs/core/json-schema.js';
+import type { Api } from '#libs/core/target.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
+
+export const apiOf = (tenant: TenantSlug, record: ApiRecord, definitions: Definitions): Api => ({
+  id: record.id, tenant, name: record.name, version: record.version, title: record.title, description: record.description, kind: 'openapi',
+  status: record.status, category: record.category, tags: record.tags, specHash: record.specHash, baseUrl: record.baseUrl,
+  definitions, slots: record.slots, credentials: record.credentials,
+});
+
+/**
+ * The tenant's catalogue with its hash: SHA-256 over everything in it, APIs by name and targets by kind and name, but not over
+ * the revision; the same content gives the same hash. A disabled tenant has no content.
+ */
+export async function snapshotDocument(tenant: TenantRecord, apis: readonly Api[], targets: SnapshotDocument['targets']): Promise<SnapshotDocument> {
+  const content = tenant.enabled
+    ? { apis: apis.toSorted((a, b) => order(a.name, b.name)), targets: targets.toSorted((a, b) => order(a.kind, b.kind) || order(a.name, b.name)) }
+    : { apis: [], targets: [] };
+  const hash = createHash('sha256').update(JSON.stringify([tenant.slug, tenant.enabled]));
+  let bytes = 0;
+  for (const part of [...content.apis, ...content.targets]) {
+    const text = JSON.stringify(part);
+    hash.update('\n').update(text);
+    // Thousands of tools must not hold up the calls of a data plane.
+    if ((bytes += text.length) > 1_000_000) {
+      bytes = 0;
+      await new Promise((resolve) => { setImmediate(resolve); });
+    }
+  }
+  return { tenant: tenant.slug, revision: tenant.revision, hash: hash.digest('hex'), enabled: tenant.enabled, ...content };
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
