@@ -1,0 +1,56 @@
+import type { ValidatedCall } from '#libs/core/call.js';
+import { Denial } from '#libs/core/errors.js';
+import type { CredentialResolver, Eventually } from '#libs/core/ports.js';
+import type { RestBinding } from '#libs/core/rest-binding.js';
+import type { AppliedCredential } from './request.js';
+
+const NONE: readonly AppliedCredential[] = [];
+
+/**
+ * The credentials of the first alternative whose slots are all bound by the API's owner (OpenAPI 3.2 §4.26). None is sent when the operation
+ * asks for none. A denial `CREDENTIAL_MISSING` names the slots that no alternative could fill.
+ */
+export function gatherCredentials(resolver: CredentialResolver, call: ValidatedCall, binding: RestBinding): Eventually<readonly AppliedCredential[] | Denial> {
+  if (binding.security.length === 0) return NONE;
+  const { api } = call;
+  const bound = (alternative: readonly string[]): boolean => alternative.every((slot) => api !== undefined && Object.hasOwn(api.credentials, slot) && Object.hasOwn(api.slots, slot));
+  // An empty alternative makes credentials optional: it is the last resort, not the first.
+  const chosen = binding.security.find((alternative) => alternative.length > 0 && bound(alternative)) ?? binding.security.find((alternative) => alternative.length === 0);
+  if (chosen === undefined || api === undefined) {
+    const slots = binding.security.map((alternative) => alternative.join(' and ')).join(', or ');
+    return new Denial({ code: 'CREDENTIAL_MISSING', message: `This tool needs a credential for its backend: ${slots}. Its owner can bind one with PUT …/apis/${api?.name ?? '{api}'}/credentials/{slot}.` });
+  }
+  if (chosen.length === 0) return NONE;
+  const resolved = chosen.map((slot) => resolve(resolver, api, slot));
+  return resolved.some((one) => one instanceof Promise) ? Promise.all(resolved).then(allOf) : allOf(resolved as (AppliedCredential | Denial)[]);
+}
+
+function resolve(resolver: CredentialResolver, api: NonNullable<ValidatedCall['api']>, name: string): Eventually<AppliedCredential | Denial> {
+  const slot = api.slots[name];
+  const reference = api.credentials[name];
+  if (!slot || !reference) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} is not bound.` });
+  const apply = (secret: string | Denial): AppliedCredential | Denial => {
+    if (secret instanceof Denial) return new Denial({ ...secret, message: `The credential ${name} of this API cannot be read: ${secret.message}` });
+    // A line end or a non-ASCII letter would break the request, and the error would be about the header that has the secret in it.
+    if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(secret) && slot.type !== 'basic') {
+      return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} of this API is empty or has characters that a request cannot carry.` });
+    }
+    if (slot.type === 'apiKey' && slot.in === 'cookie' && secret.includes(';')) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} of this API has a semicolon, which a cookie cannot carry.` });
+    return { slot, secret };
+  };
+  const value = resolver.resolve(api.tenant, reference);
+  return value instanceof Promise ? value.then(apply) : apply(value);
+}
+
+const allOf = (resolved: readonly (AppliedCredential | Denial)[]): readonly AppliedCredential[] | Denial =>
+  resolved.find((one) => one instanceof Denial) ?? (resolved as readonly AppliedCredential[]);
+
+/** `text` with every known secret, and the forms in which a request carries it, replaced. */
+export function scrub(text: string, secrets: readonly string[]): string {
+  let clean = text;
+  for (const secret of secrets) {
+    if (secret.length < 4) continue;
+    for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')]) clean = clean.replaceAll(form, '[redacted]');
+  }
+  return clean;
+}
