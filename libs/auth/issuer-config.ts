@@ -1,0 +1,58 @@
+/** Signature algorithms that a key set may be used with (RFC 7518, RFC 8037). */
+export const ASYMMETRIC_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+export type AsymmetricAlgorithm = (typeof ASYMMETRIC_ALGORITHMS)[number];
+
+/**
+ * Where an issuer's keys come from. Never from a token. A shared secret (HS256) excludes a key set by its type, so that
+ * a public key can never be taken for a secret.
+ */
+export type KeySource =
+  /** OpenID discovery (or RFC 8414) of the issuer itself, or at `metadataUrl` where the data plane reaches it by another address. */
+  | { readonly from: 'discovery'; readonly metadataUrl?: string; readonly algorithms?: readonly AsymmetricAlgorithm[] }
+  | { readonly from: 'jwks'; readonly uri: string; readonly algorithms?: readonly AsymmetricAlgorithm[] }
+  /** HS256 only. At least 32 bytes (RFC 7518 §3.2). */
+  | { readonly from: 'secret'; readonly secret: string };
+
+/** Claims by name. A name is looked up whole first, then as a dotted path, so that `https://example.com/org` and `realm_access.roles` both work. */
+export interface ClaimNames {
+  /** A string, or a list whose first entry counts. Default `tenant_id`. */
+  readonly tenant?: string;
+  /** A list of strings, or one string. Default `realm_access.roles`. */
+  readonly roles?: string;
+  /** A space-separated string, or a list. Default `scope`. */
+  readonly scopes?: string;
+  /** A string. Default `sub`. */
+  readonly subject?: string;
+}
+
+export interface IssuerConfig {
+  /** The exact `iss` of its tokens. */
+  readonly issuer: string;
+  /** A token must carry one of these in `aud`, compared exactly. At least one. */
+  readonly audiences: readonly string[];
+  readonly keys: KeySource;
+  readonly claims?: ClaimNames;
+}
+
+/** Throws an `Error` that names the issuer, the field and the fix; nothing is fetched. */
+export function checkIssuers(issuers: readonly IssuerConfig[]): void {
+  if (issuers.length === 0) throw new Error('issuers: none configured; name at least one token issuer');
+  const seen = new Set<string>();
+  for (const { issuer, audiences, keys } of issuers) {
+    const wrong = (field: string, fix: string): Error => new Error(`issuer ${JSON.stringify(issuer)}: ${field}: ${fix}`);
+    if (issuer === '') throw wrong('issuer', 'must be the exact "iss" of its tokens');
+    if (seen.has(issuer)) throw wrong('issuer', 'configured twice; merge the two entries');
+    seen.add(issuer);
+    if (audiences.length === 0 || audiences.includes('')) throw wrong('audiences', 'name at least one, none empty; tokens for any audience are never accepted');
+    if (keys.from === 'secret') {
+      if (Buffer.byteLength(keys.secret) < 32) throw wrong('keys.secret', 'HS256 needs at least 32 bytes (RFC 7518 §3.2)');
+      continue;
+    }
+    if (keys.algorithms !== undefined && keys.algorithms.length === 0) throw wrong('keys.algorithms', 'name at least one, or leave the field out');
+    for (const algorithm of keys.algorithms ?? []) {
+      if (!ASYMMETRIC_ALGORITHMS.includes(algorithm)) throw wrong('keys.algorithms', `${JSON.stringify(algorithm)} is not one of ${ASYMMETRIC_ALGORITHMS.join(', ')}`);
+    }
+    const address = keys.from === 'jwks' ? keys.uri : (keys.metadataUrl ?? issuer);
+    if (!/^https?:\/\//.test(address) || !URL.canParse(address)) throw wrong(keys.from === 'jwks' ? 'keys.uri' : 'issuer', `${JSON.stringify(address)} is not an absolute http or https URL`);
+  }
+}
