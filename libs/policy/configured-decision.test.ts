@@ -11,5 +11,5 @@ it('allows every call only where it was configured open, and names the rule', ()
 it('denies every call otherwise, without telling the caller the rule', () => {
   const denial = configuredDecision('deny').decide(call);
   expect(denial).toBeInstanceOf(Denial);
-  expect(denial).toMatchObject({ code: 'FORBIDDEN', message: 'Access denied', reason: expect.stringContaining('configured-deny') });
+  expect(denial).toMatchObject({ code: 'FORBIDDEN', message: 'no policy allows this call', reason: expect.stringContaining('configured-deny') });
 });

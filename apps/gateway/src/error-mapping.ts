@@ -52,8 +52,8 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   EGRESS_REFUSED:             { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 502 },
   CREDENTIAL_MISSING:         { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 502 },
   UNAVAILABLE:                { mcp: 'error', code: RPC.unavailable, status: 503, rest: 503 },
-  // Nobody is there to read it; 499 is what proxies log for a client that went away.
-  CANCELLED:                  { mcp: 'error', code: RPC.cancelled, status: 499, rest: 499 },
+  // Mostly nobody is there to read it; 499 is what proxies log for a client that went away.
+  CANCELLED:                  { mcp: 'error', code: RPC.cancelled, status: 200, rest: 499 },
   INTERNAL:                   { mcp: 'error', code: RPC.internal, status: 200, rest: 500 },
 };
 

@@ -1,0 +1,62 @@
+import { Controller, Get, Header, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import type { Metrics } from '#libs/observability/metrics.js';
+import type { Health, Readiness } from '../health.js';
+import type { Lifecycle } from '../lifecycle.js';
+import { ABOUT, HEALTH, METRICS } from '../tokens.js';
+import { type About, SERVICE } from './info.controller.js';
+
+export const LIFECYCLE = Symbol('Lifecycle');
+const now = (): string => new Date().toISOString();
+
+/** Probes: open, without a body, never through a parser. Alive is not ready: a lost database stops readiness alone. */
+@Controller()
+export class HealthController {
+  constructor(@Inject(ABOUT) private readonly about: About, @Inject(HEALTH) private readonly health: Health, @Inject(LIFECYCLE) private readonly lifecycle: Lifecycle) {}
+
+  @Get('health')
+  legacy(): object { return { status: 'healthy', service: SERVICE, version: this.about.build.version, timestamp: now() }; }
+  @Get(['healthz', 'api/health'])
+  healthz(): object { return { status: 'healthy', service: SERVICE, version: this.about.build.version }; }
+  @Get('live')
+  live(): object { return { status: 'alive' }; }
+  @Get('health/live')
+  healthLive(): object { return { status: 'healthy', version: this.about.build.version, timestamp: now() }; }
+  @Get('health/startup')
+  startup(@Res({ passthrough: true }) reply: FastifyReply): object {
+    if (!this.lifecycle.started) void reply.status(503);
+    return { status: this.lifecycle.started ? 'healthy' : 'unhealthy', version: this.about.build.version, timestamp: now() };
+  }
+  @Get(['status', 'api/status'])
+  status(): object {
+    return { status: this.lifecycle.started ? 'healthy' : 'starting', service: SERVICE, version: this.about.build.version, environment: this.about.environment, started_at: this.about.startedAt.toISOString() };
+  }
+
+  @Get('ready')
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    const readiness = await this.health.readiness();
+    if (!readiness.ready) void reply.status(503);
+    return { service: SERVICE, version: this.about.build.version, timestamp: now(), ...checksOf(readiness), status: readiness.ready ? 'ready' : 'not_ready' };
+  }
+  @Get('health/ready')
+  async healthReady(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    const readiness = await this.health.readiness();
+    if (!readiness.ready) void reply.status(503);
+    return { status: readiness.ready ? 'healthy' : 'unhealthy', version: this.about.build.version, timestamp: now(), ...checksOf(readiness) };
+  }
+}
+
+/** A flag for each dependency, as STOA has it, and beside them why one says no. */
+function checksOf({ checks }: Readiness): object {
+  const entries = Object.entries(checks);
+  const reasons = entries.flatMap(([name, { ok, reason }]) => (ok ? [] : [[name, reason ?? 'not ready'] as const]));
+  return { checks: Object.fromEntries(entries.map(([name, { ok }]) => [name, ok])), ...(reasons.length > 0 ? { reasons: Object.fromEntries(reasons) } : {}) };
+}
+
+@Controller('metrics')
+export class MetricsController {
+  constructor(@Inject(METRICS) private readonly metrics: Metrics) {}
+  @Get()
+  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  render(): Promise<string> { return this.metrics.render(); }
+}

@@ -1,0 +1,24 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { AuthenticatedCall, Ending } from '#libs/core/call.js';
+import type { Target } from '#libs/core/target.js';
+import { validTraceparent } from '#libs/observability/tracing.js';
+import { principalOf } from '../tokens.js';
+
+/** The authenticated call behind a facade request. Its signal aborts when the client leaves before the answer. */
+export function restCall(request: FastifyRequest, reply: FastifyReply, asked: { readonly kind: Target['kind']; readonly name: string; readonly arguments: unknown }): AuthenticatedCall {
+  const gone = new AbortController();
+  reply.raw.once('close', () => { if (!reply.raw.writableFinished) gone.abort(); });
+  const { traceparent, tracestate } = request.headers;
+  const consumer = request.headers['x-consumer-id'];
+  const parent = validTraceparent(traceparent);
+  return {
+    requestId: request.id, door: 'rest', principal: principalOf(request), ...asked,
+    exchange: { signal: gone.signal, clientCapabilities: {}, supportsInputRequired: false },
+    traceparent: parent, tracestate: parent !== undefined && typeof tracestate === 'string' ? tracestate.slice(0, 512) : undefined,
+    consumer: typeof consumer === 'string' && consumer !== '' ? consumer.slice(0, 128) : 'unknown',
+    startedAt: performance.now(),
+  };
+}
+
+/** What the stages have added to the call by now: a call is one object, from its door to its ending. */
+export const reached = (call: AuthenticatedCall): Ending['reached'] => call;

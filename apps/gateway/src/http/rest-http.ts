@@ -1,0 +1,53 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import type { Logger } from '#libs/observability/logger.js';
+import { BodyFault, parseBody } from '../mcp/body.js';
+import { ABOUT, HTTP_SETTINGS, REST_LOG } from '../tokens.js';
+import { type About, serverInfo } from './info.controller.js';
+import { answerFailure, Problem } from './problem.js';
+
+export const REST = '/mcp/v1';
+const RAW = 'application/vnd.stoa.rest';
+
+export interface HttpSettings { readonly maxBodyBytes: number }
+
+/**
+ * What the facade's routes need of Fastify and Nest cannot say: bodies as bytes with a limit of their own, read by the same
+ * strict reader as MCP's, and one shape of error from the layers below Nest. Touches `/mcp/v1` alone, so that other
+ * modules may share the server. Made in a constructor: routes are registered right after.
+ */
+@Injectable()
+export class RestHttp {
+  constructor(
+    @Inject(HttpAdapterHost) host: HttpAdapterHost, @Inject(HTTP_SETTINGS) { maxBodyBytes }: HttpSettings,
+    @Inject(REST_LOG) logger: Logger, @Inject(ABOUT) about: About,
+  ) {
+    const server = host.httpAdapter.getInstance<FastifyInstance>();
+    server.addContentTypeParser(RAW, { parseAs: 'buffer', bodyLimit: maxBodyBytes }, (_request, body, done) => { done(null, body); });
+    server.addHook('onRoute', (route: RouteOptions) => {
+      if (route.url !== REST && !route.url.startsWith(`${REST}/`)) return;
+      route.errorHandler = (error, request, reply) => { answerFailure(error, request, reply, logger); };
+      route.bodyLimit = maxBodyBytes;
+      if (route.method === 'POST') route.preParsing = takeBytes;
+    });
+    // With the slash, as STOA documents it, and without; Nest makes one of the two.
+    for (const url of [REST, `${REST}/`]) server.get(url, (_request, reply) => { void reply.send(serverInfo(about)); });
+  }
+}
+
+const takeBytes: Extract<NonNullable<RouteOptions['preParsing']>, (...args: never[]) => void> = (request, _reply, _payload, done) => {
+  const type = request.headers['content-type'];
+  const isJson = type === undefined || /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type);
+  if (isJson) request.headers['content-type'] = RAW;
+  done(isJson ? null : new Problem(415, 'Send the body as application/json.'));
+};
+
+/** The JSON value of a facade request's body; undefined when there is none. Throws a `Problem` for what is not JSON or ambiguous. */
+export function jsonBody(request: FastifyRequest): unknown {
+  const { body } = request;
+  if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
+  const value = parseBody(body);
+  if (value instanceof BodyFault) throw new Problem(400, value.message);
+  return value;
+}
