@@ -32,6 +32,6 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' }, tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^libs/state/generated/' },
-    enhancedResolveOptions: { conditionNames: ['source', 'import', 'node', 'default'], exportsFields: ['exports'] },
+    enhancedResolveOptions: { conditionNames: ['stoa-source', 'import', 'node', 'default'], exportsFields: ['exports'] },
   },
 };

@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /** Everything that needs nothing but npm. What needs a real service lives under test/real (vitest.real.config.ts). */
 export default defineConfig({
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'] } },
+  resolve: { conditions: ['stoa-source'] },
+  ssr: { resolve: { conditions: ['stoa-source'] } },
   test: {
     include: ['{apps,libs,test,tools}/**/*.test.ts'],
     exclude: ['test/real/**', '**/node_modules/**', 'dist/**'],
