@@ -13,6 +13,8 @@ import { type Fixture, FIXTURES, type FixtureWorld } from './fixtures.js';
 /** The anonymous caller of the conformance profile. */
 export const ANONYMOUS: Principal = { tenant: 'conformance' as TenantSlug, issuer: 'urn:stoa:conformance', subject: 'anonymous', clientId: 'conformance', roles: new Set(), scopes: new Set(), expiresAt: Number.MAX_SAFE_INTEGER };
 
+const required = (target: Target): readonly string[] => (typeof target.inputSchema === 'object' && Array.isArray(target.inputSchema['required']) ? (target.inputSchema['required'] as string[]) : []);
+
 /** Fixtures behind the real call line, without a tenant's catalogue, policy or limits: for tests of the door alone. */
 export function fixtureDoor(fixtures: readonly Fixture[] = FIXTURES): Pick<McpDoorOptions, 'runCall' | 'catalogue' | 'listing'> & FixtureWorld & { readonly calls: ValidatedCall[] } {
   const listeners = new Set<(change: CatalogueChange) => void>();
@@ -34,7 +36,6 @@ export function fixtureDoor(fixtures: readonly Fixture[] = FIXTURES): Pick<McpDo
     const fixture = fixtures.find(({ target }) => target.name === call.target.name && target.kind === call.target.kind) ?? fixtures[0]!;
     return { result: await fixture.answer(call, world), outcome: 'success', latencyMs: 0, bytes: 0 };
   } };
-  const required = (target: Target): readonly string[] => (typeof target.inputSchema === 'object' && Array.isArray(target.inputSchema['required']) ? (target.inputSchema['required'] as string[]) : []);
   const check = validate({ validate: (target, args) => {
     const input = args as Readonly<Record<string, unknown>>;
     const issues = required(target).filter((name) => !Object.hasOwn(input, name)).map((name) => ({ pointer: '', message: `must have required property '${name}'` }));

@@ -95,7 +95,7 @@ const TOOLS: readonly Fixture[] = [
     $defs: { address: { $anchor: 'addressDef', type: 'object', properties: { street: { type: 'string' }, city: { type: 'string' } } } },
     properties: { name: { type: 'string' }, address: { $ref: '#/$defs/address' }, contactMethod: { type: 'string', enum: ['phone', 'email'] }, phone: { type: 'string' }, email: { type: 'string' } },
     allOf: [{ anyOf: [{ required: ['phone'] }, { required: ['email'] }] }],
-    if: { properties: { contactMethod: { const: 'phone' } }, required: ['contactMethod'] }, then: { required: ['phone'] }, else: { required: ['email'] }, additionalProperties: false }),
+    ...JSON.parse('{"if":{"properties":{"contactMethod":{"const":"phone"}},"required":["contactMethod"]},"then":{"required":["phone"]},"else":{"required":["email"]}}') as JsonSchemaObject, additionalProperties: false }),
   tool('test_input_required_result_elicitation', (call) => {
     const name = (given(call, 'user_name')?.['content'] as { name?: unknown } | undefined)?.name;
     return typeof name === 'string' ? said(text(`Hello, ${name}!`)) : needs({ user_name: form('What is your name?', { name: { type: 'string' } }, 'name') });

@@ -60,7 +60,7 @@ export const toolErrorJson = (answer: Extract<McpAnswer, { as: 'tool-error' }>, 
   `{"content":[${block({ type: 'text', text: answer.text })}],"isError":true${withMeta({ 'dev.gostoa/error': answer.meta }, tails)}}`;
 
 const block = (content: ContentBlock): string =>
-  content.type === 'text' && content.annotations === undefined && content._meta === undefined ? `{"type":"text","text":${JSON.stringify(content.text)}}` : JSON.stringify(content);
+  content.type === 'text' && content.annotations === undefined && !('_meta' in content) ? `{"type":"text","text":${JSON.stringify(content.text)}}` : JSON.stringify(content);
 
 function withMeta(own: Readonly<Record<string, unknown>>, tails: ResultTails): string {
   const members = JSON.stringify(own).slice(1, -1);

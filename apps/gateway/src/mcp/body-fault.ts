@@ -49,12 +49,14 @@ function endOfString(text: string, start: number): number {
   return at;
 }
 
+/** The significant digits of a JSON number. */
+const digits = (token: string): string => token.replace(/^-/, '').replace(/[eE].*$/, '').replace('.', '').replace(/^0+/, '').replace(/0+$/, '');
+
 /** Whether a JSON number becomes another one in IEEE 754 double precision: integers beyond ±(2^53 − 1), overflow, underflow to zero. */
 function altered(token: string): boolean {
   const value = Number(token);
   if (!Number.isFinite(value)) return true;
   if (/^-?\d+$/.test(token)) return !Number.isSafeInteger(value);
-  const digits = (significand: string): string => significand.replace(/^-/, '').replace(/[eE].*$/, '').replace('.', '').replace(/^0+/, '').replace(/0+$/, '');
   if (value === 0) return digits(token) !== '';
   return Math.abs(value) > Number.MAX_SAFE_INTEGER && digits(token) !== digits(String(value));
 }

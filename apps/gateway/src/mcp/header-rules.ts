@@ -63,7 +63,7 @@ export function parameterMismatch(target: Target, args: unknown, headers: Incomi
       continue;
     }
     if (integer && typeof value === 'number' && typeof given === 'string' && /^-?\d+(\.0+)?$/.test(given) && Number(given) === value) continue;
-    const fault = mismatch(header, given, String(value as string | number | boolean), false);
+    const fault = mismatch(header, given, typeof value === 'string' ? value : JSON.stringify(value), false);
     if (fault !== undefined) return fault;
   }
   return undefined;

@@ -2,13 +2,20 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RPC } from '../error-mapping.js';
 import { resultTails, rpcError, type RpcId } from './answer.js';
 import { BodyFault, parseBody } from './body.js';
+import { changeFeed } from './change-feed.js';
 import { complete } from './completion.js';
+import { LEGACY_VERSIONS, legacyEra } from './legacy.js';
+import { listen } from './listen.js';
 import { META, MODERN_VERSION, modernEra, unsupportedVersion } from './modern.js';
 import { MCP_LIMITS, type McpDoorOptions } from './options.js';
 import { listPages } from './pages.js';
 import { acceptsOf, PostExchange } from './post-exchange.js';
 import { sealWith } from './seal.js';
+import { sessionTable } from './sessions.js';
+import { streamHub } from './stream-hub.js';
 import { fail, isRecord, type Turn, type Wire } from './wire.js';
+
+const NOTHING = { json: false, events: false };
 
 export interface McpDoor {
   post(request: FastifyRequest, reply: FastifyReply): void;
@@ -29,7 +36,14 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
     return { era, options, limits, tails, seal, now, pages: listPages({ listing: options.listing, seal, era, tails, limits }) };
   };
   const modernWire = wireOf('modern');
-  const modern = modernEra(modernWire, new Map([['completion/complete', complete]]));
+  const changed = (): void => options.onStreams?.({ streams: hub.size, sessions: sessions.size });
+  const hub = streamHub({ limits, random, now, changed });
+  const sessions = sessionTable({ limits, now, changed });
+  const feed = changeFeed(options.catalogue, options.listing);
+  const modern = modernEra(modernWire, new Map([['completion/complete', complete], ['subscriptions/listen', listen(feed, hub)]]));
+  const legacy = legacyEra(wireOf('legacy'), { sessions, hub, feed });
+  const sweeper = setInterval(() => sessions.sweep(), Math.min(60_000, limits.sessionIdleMs));
+  sweeper.unref();
 
   const take = (request: FastifyRequest, exchange: PostExchange): void | Promise<void> => {
     const refuse = (status: number, code: number, message: string, id?: RpcId): void => fail(modernWire, { exchange, rpc: { id } }, { status, code, message });
@@ -40,14 +54,21 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
     if (!isRecord(message) || message['jsonrpc'] !== '2.0') return refuse(400, RPC.invalidRequest, 'The body is not a JSON-RPC 2.0 message.');
     const { id, method, params = {} } = message;
     if (id !== undefined && typeof id !== 'string' && !Number.isSafeInteger(id)) return refuse(400, RPC.invalidRequest, 'id is a string or an integer.');
-    if (typeof method !== 'string') return refuse(400, RPC.invalidRequest, 'The body is neither a request nor a notification.', id as RpcId);
+    if (method !== undefined && typeof method !== 'string') return refuse(400, RPC.invalidRequest, 'method is a string.', id as RpcId);
     if (!isRecord(params)) return refuse(400, RPC.invalidParams, 'params is an object.', id as RpcId);
-    const turn: Turn = { principal: options.principalOf(request), exchange, rpc: { id: id as RpcId, method, params } };
+    const turn: Turn = { principal: options.principalOf(request), exchange, rpc: { id: id as RpcId, method: method ?? '', params } };
 
     const version = request.headers['mcp-protocol-version'];
     const meta = params['_meta'];
-    const modernClaim = version === MODERN_VERSION || (isRecord(meta) && meta[META.version] !== undefined);
-    if (!modernClaim) {
+    const isModern = version === MODERN_VERSION || (isRecord(meta) && meta[META.version] !== undefined);
+    const inSession = !isModern && typeof request.headers['mcp-session-id'] === 'string';
+    if (method === undefined) {
+      if (inSession && ('result' in message || 'error' in message)) return legacy.response(turn, message);
+      return refuse(400, RPC.invalidRequest, 'The body is neither a request nor a notification.', id as RpcId);
+    }
+    if (!isModern) {
+      if (method === 'initialize' && id !== undefined) return legacy.initialize(turn);
+      if (inSession || LEGACY_VERSIONS.includes(String(version))) return legacy.message(turn);
       if (typeof version === 'string') return fail(modernWire, turn, unsupportedVersion(version));
       return refuse(400, RPC.headerMismatch, 'Header mismatch: MCP-Protocol-Version is required.', id as RpcId);
     }
@@ -56,27 +77,39 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
     return modern(turn);
   };
 
+  /** GET and DELETE belong to the revisions with sessions. */
+  const sessionRoute = (serve: (turn: Turn) => void | Promise<void>) => (request: FastifyRequest, reply: FastifyReply): void => {
+    const exchange = new PostExchange(request, reply, { limits, random, accepts: acceptsOf(request.headers.accept) ?? NOTHING });
+    const turn: Turn = { principal: options.principalOf(request), exchange, rpc: { id: undefined, method: request.method, params: {} } };
+    if (request.headers['mcp-protocol-version'] === MODERN_VERSION) return fail(modernWire, turn, { status: 405, code: RPC.invalidRequest, message: `${request.method} is not part of ${MODERN_VERSION}.`, headers: { allow: 'POST' } });
+    guarded(request, exchange, () => serve(turn));
+  };
+
   return {
     post(request, reply) {
       const accepts = acceptsOf(request.headers.accept);
-      if (!accepts) { reply.code(406).header('content-type', 'application/json').send(rpcError(undefined, RPC.invalidRequest, 'Accept application/json and text/event-stream.', { correlation_id: request.id })); return; }
-      const exchange = new PostExchange(request, reply, { limits, random, accepts });
-      try {
-        const taken = take(request, exchange);
-        if (taken instanceof Promise) taken.catch((error: unknown) => failed(request, exchange, error));
-      } catch (error) { failed(request, exchange, error); }
+      const exchange = new PostExchange(request, reply, { limits, random, accepts: accepts ?? NOTHING });
+      if (!accepts) return fail(modernWire, { exchange, rpc: { id: undefined } }, { status: 406, code: RPC.invalidRequest, message: 'Accept application/json and text/event-stream.' });
+      guarded(request, exchange, () => take(request, exchange));
     },
-    get(request, reply) { notAllowed(request, reply); },
-    delete(request, reply) { notAllowed(request, reply); },
-    close() { /* nothing is open yet */ },
+    get: sessionRoute((turn) => legacy.stream(turn)),
+    delete: sessionRoute((turn) => legacy.end(turn)),
+    close() {
+      clearInterval(sweeper);
+      feed.close();
+      hub.closeAll();
+      sessions.closeAll();
+    },
   };
-
-  function failed(request: FastifyRequest, exchange: PostExchange, error: unknown): void {
-    request.log.error({ err: error }, 'the MCP door failed');
-    exchange.answer(500, rpcError(undefined, RPC.internal, 'Internal error.', { correlation_id: request.id }));
-  }
 }
 
-function notAllowed(request: FastifyRequest, reply: FastifyReply): void {
-  reply.code(405).header('allow', 'POST').header('content-type', 'application/json').send(rpcError(undefined, RPC.invalidRequest, 'Method not allowed.', { correlation_id: request.id }));
+function guarded(request: FastifyRequest, exchange: PostExchange, serve: () => void | Promise<void>): void {
+  try {
+    const served = serve();
+    if (served instanceof Promise) served.catch((error: unknown) => failed(request, exchange, error));
+  } catch (error) { failed(request, exchange, error); }
+}
+function failed(request: FastifyRequest, exchange: PostExchange, error: unknown): void {
+  request.log.error({ err: error }, 'the MCP door failed');
+  exchange.answer(500, rpcError(undefined, RPC.internal, 'Internal error.', { correlation_id: request.id }));
 }

@@ -21,7 +21,7 @@ export class McpModule implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    await (this.host.httpAdapter.getInstance() as FastifyInstance).register(mcpRoutes(this.options));
+    await this.host.httpAdapter.getInstance<FastifyInstance>().register(mcpRoutes(this.options));
   }
 }
 

@@ -35,31 +35,34 @@ const callTool: Method = (wire, turn) => {
   const { name, arguments: args } = turn.rpc.params;
   if (typeof name !== 'string') return fail(wire, turn, invalid('params.name is required and is a string.'));
   if (args !== undefined && !isRecord(args)) return fail(wire, turn, invalid('params.arguments is an object.'));
-  if (wire.era === 'legacy') return run(wire, turn, 'tool', name, args ?? {});
+  if (wire.era === 'legacy') return run(wire, turn, { kind: 'tool', name, args: args ?? {} });
   const target = wire.options.listing.find('tool', name, turn.principal);
   return target instanceof Promise ? target.then((found) => checkedCall(wire, turn, found, args ?? {})) : checkedCall(wire, turn, target, args ?? {});
 };
 function checkedCall(wire: Wire, turn: Turn, target: Target | undefined, args: Readonly<Record<string, unknown>>): void | Promise<void> {
   const fault = target && parameterMismatch(target, args, turn.exchange.http.headers);
   if (fault !== undefined) return fail(wire, turn, { status: 400, code: RPC.headerMismatch, message: fault });
-  return run(wire, turn, 'tool', turn.rpc.params['name'] as string, args);
+  return run(wire, turn, { kind: 'tool', name: turn.rpc.params['name'] as string, args });
 }
 
 const getPrompt: Method = (wire, turn) => {
   const { name, arguments: args } = turn.rpc.params;
   if (typeof name !== 'string') return fail(wire, turn, invalid('params.name is required and is a string.'));
   if (args !== undefined && !isRecord(args)) return fail(wire, turn, invalid('params.arguments is an object of strings.'));
-  return run(wire, turn, 'prompt', name, args ?? {});
+  return run(wire, turn, { kind: 'prompt', name, args: args ?? {} });
 };
 
 const readResource: Method = (wire, turn) => {
   const { uri } = turn.rpc.params;
   if (typeof uri !== 'string') return fail(wire, turn, invalid('params.uri is required and is a string.'));
-  return run(wire, turn, 'resource', uri, {});
+  return run(wire, turn, { kind: 'resource', name: uri, args: {} });
 };
 
+interface Asked { readonly kind: Target['kind']; readonly name: string; readonly args: Readonly<Record<string, unknown>> }
+
 /** The call line, and its result or denial as the era's answer. */
-async function run(wire: Wire, turn: Turn, kind: Target['kind'], name: string, args: Readonly<Record<string, unknown>>): Promise<void> {
+async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
+  const { kind, name, args } = asked;
   const { exchange, principal, rpc } = turn;
   const { http } = exchange;
   const meta = rpc.params['_meta'];
@@ -69,7 +72,7 @@ async function run(wire: Wire, turn: Turn, kind: Target['kind'], name: string, a
     if (typeof token === 'string' || typeof token === 'number') exchange.allowProgress(token);
   }
   if (wire.era === 'modern' && retry) {
-    const refused = resume(wire, turn, name, args);
+    const refused = resume(wire, turn, asked);
     if (refused !== undefined) return fail(wire, turn, invalid(refused));
   }
   const trace = traceOf(meta, http.headers);
@@ -84,7 +87,7 @@ async function run(wire: Wire, turn: Turn, kind: Target['kind'], name: string, a
     if (answer.as === 'tool-error') exchange.answer(answer.status, rpcResult(rpc.id, toolErrorJson(answer, wire.tails)), answer.headers);
     else fail(wire, turn, { ...answer, data: answer.data });
   } else if (result.type === 'input_required') {
-    if (wire.era === 'modern') return askForInput(wire, turn, name, args, result);
+    if (wire.era === 'modern') return askForInput(wire, turn, asked, result);
     fail(wire, turn, { status: 200, code: RPC.internal, message: 'The tool needs input that this protocol revision cannot ask for in a result.' });
   } else {
     const caching = kind === 'resource' && wire.era === 'modern' ? `,"ttlMs":${retry ? 0 : wire.limits.listTtlMs},"cacheScope":"private"` : '';
@@ -100,39 +103,39 @@ function traceOf(meta: unknown, headers: Readonly<Record<string, string | string
 
 // Multi-round-trip requests (MCP 2026-07-28). What the client brings back is only believed when we sealed it for this very call.
 
-const CAPABILITY: Readonly<Record<string, string>> = { 'sampling/createMessage': 'sampling', 'elicitation/create': 'elicitation', 'roots/list': 'roots' };
+export const CAPABILITY: Readonly<Record<string, string>> = { 'sampling/createMessage': 'sampling', 'elicitation/create': 'elicitation', 'roots/list': 'roots' };
 
-function askForInput(wire: Wire, turn: Turn, name: string, args: unknown, result: InputRequired): void {
+function askForInput(wire: Wire, turn: Turn, asked: Asked, result: InputRequired): void {
   const missing: Record<string, object> = {};
   for (const request of Object.values(result.inputRequests ?? {})) {
-    const capability = isRecord(request) ? CAPABILITY[String(request['method'])] : undefined;
+    const capability = isRecord(request) && typeof request['method'] === 'string' ? CAPABILITY[request['method']] : undefined;
     if (capability !== undefined && !isRecord(turn.exchange.clientCapabilities[capability])) missing[capability] = {};
   }
   if (Object.keys(missing).length > 0) {
     return fail(wire, turn, { status: 400, code: RPC.missingCapability, message: `The client must declare: ${Object.keys(missing).join(', ')}.`, data: { requiredCapabilities: missing } });
   }
   const requests = result.inputRequests === undefined ? '' : `"inputRequests":${JSON.stringify(result.inputRequests)}`;
-  const state = result.requestState === undefined ? '' : `"requestState":"${wire.seal.seal(stateContext(turn, name, args), `${wire.now() + wire.limits.requestStateMs}:${result.requestState}`)}"`;
+  const state = result.requestState === undefined ? '' : `"requestState":"${wire.seal.seal(stateContext(turn, asked), `${wire.now() + wire.limits.requestStateMs}:${result.requestState}`)}"`;
   const members = [requests, state].filter((member) => member !== '').join(',');
   turn.exchange.answer(200, rpcResult(turn.rpc.id, `{${members}${members === '' ? wire.tails.inputRequired.slice(1) : wire.tails.inputRequired}}`));
 }
 
 /** Puts what the client brought back into its exchange. Answers what is wrong with it. */
-function resume(wire: Wire, turn: Turn, name: string, args: unknown): string | undefined {
+function resume(wire: Wire, turn: Turn, asked: Asked): string | undefined {
   const { inputResponses, requestState } = turn.rpc.params;
   if (inputResponses !== undefined) {
     if (!isRecord(inputResponses) || !Object.values(inputResponses).every(isRecord)) return 'params.inputResponses is an object of objects.';
     turn.exchange.inputResponses = inputResponses;
   }
   if (requestState === undefined) return undefined;
-  const opened = typeof requestState === 'string' ? wire.seal.open(stateContext(turn, name, args), requestState) : undefined;
+  const opened = typeof requestState === 'string' ? wire.seal.open(stateContext(turn, asked), requestState) : undefined;
   const colon = opened?.indexOf(':') ?? -1;
   if (opened === undefined || Number(opened.slice(0, colon)) < wire.now()) return 'params.requestState is not valid for this request: start it again.';
   turn.exchange.requestState = opened.slice(colon + 1);
   return undefined;
 }
 
-function stateContext({ principal, rpc }: Turn, name: string, args: unknown): string {
+function stateContext({ principal, rpc }: Turn, { name, args }: Asked): string {
   const digest = createHash('sha256').update(JSON.stringify(args, sortedKeys)).digest('base64');
   return tenantKey(principal.tenant ?? ('-' as TenantSlug), 'state', principal.issuer, principal.subject, rpc.method, name, digest);
 }

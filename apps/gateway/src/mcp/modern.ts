@@ -55,8 +55,8 @@ export function modernEra(wire: Wire, own: ReadonlyMap<string, Method>): (turn: 
     exchange.supportsInputRequired = true;
     const level = meta[META.logLevel];
     if (level !== undefined) {
-      if (!LOG_LEVELS.includes(String(level))) return fail(wire, turn, { status: 400, code: RPC.invalidParams, message: `params._meta["${META.logLevel}"] is one of ${LOG_LEVELS.join(', ')}.` });
-      exchange.allowLog(String(level));
+      if (typeof level !== 'string' || !LOG_LEVELS.includes(level)) return fail(wire, turn, { status: 400, code: RPC.invalidParams, message: `params._meta["${META.logLevel}"] is one of ${LOG_LEVELS.join(', ')}.` });
+      exchange.allowLog(level);
     }
     return method(wire, turn);
   };

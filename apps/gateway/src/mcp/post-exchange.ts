@@ -41,6 +41,8 @@ export class PostExchange implements Exchange {
     this.#settings = settings;
   }
 
+  get accepts(): Accepts { return this.#settings.accepts; }
+
   /** Made on first use: a call that never looks at it pays nothing. */
   get signal(): AbortSignal {
     if (this.#controller) return this.#controller.signal;
@@ -90,9 +92,16 @@ export class PostExchange implements Exchange {
     this.#reply.code(status).header('content-type', 'application/json').send(text);
   }
   /** 202 with no body: a notification, or an answer to a request of ours, was taken. */
-  accepted(): void {
+  accepted(): void { this.empty(202); }
+  empty(status: number): void {
     this.#answered = true;
-    this.#reply.code(202).send();
+    this.#reply.code(status).send();
+  }
+  /** Hands the response to a stream that lives on without this exchange, if `open` gives one. */
+  openStream<S extends EventStream | undefined>(open: (reply: FastifyReply) => S): S {
+    const stream = open(this.#reply);
+    if (stream) this.#answered = true;
+    return stream;
   }
 }
 
