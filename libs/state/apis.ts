@@ -6,7 +6,7 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import type { Database, Transaction } from './database.js';
 import { isUniqueViolation } from './database-errors.js';
 import type { Api, Prisma } from './generated/client.js';
-import { countVerdicts, packLedger, unpackLedger } from './ledger-codec.js';
+import { countVerdicts, pack, packDefinitions, packLedger, turn, unpack, unpackLedger } from './packed.js';
 import { clean, publication, reading } from './publication.js';
 
 type ApiStore = Pick<ControlStore, 'listApis' | 'getApi' | 'putApi' | 'deleteApi' | 'getDocument' | 'getLedger' | 'setCredential' | 'dueForRefresh' | 'markRefreshed'>;
@@ -31,13 +31,12 @@ export const apiStore = (database: Database): ApiStore => ({
 
   getDocument: (tenant, name) => reading(database, tenant, async (transaction) => {
     const row = await transaction.apiContents.findFirst({ where: { tenant, api: { name } }, select: { bytes: true, mediaType: true } });
-    return row ?? undefined;
+    return row === null ? undefined : { bytes: await unpack(row.bytes), mediaType: row.mediaType };
   }),
 
   getLedger: (tenant, name) => reading(database, tenant, async (transaction) => {
-    const [row] = await transaction.$queryRaw<{ ledger: string }[]>`
-      SELECT c.ledger::text AS ledger FROM api_contents c JOIN apis a ON a.tenant = c.tenant AND a.id = c.api_id WHERE a.tenant = ${tenant} AND a.name = ${name}`;
-    if (!row) throw new NoSuchRecord('API', name);
+    const row = await transaction.apiContents.findFirst({ where: { tenant, api: { name } }, select: { ledger: true } });
+    if (row === null) throw new NoSuchRecord('API', name);
     return unpackLedger(row.ledger);
   }),
 
@@ -84,10 +83,12 @@ export function apiRecord(row: Api): ApiRecord {
 
 async function putApi(database: Database, tenant: TenantSlug, draft: ApiDraft): Promise<ApiPublication> {
   refuseDoubleNames(draft.document.tools);
+  const contents = await contentsOf(draft);
   try {
     const { value, revision } = await publication(database, tenant, async (transaction) => {
       const { row, created } = await putRow(transaction, tenant, draft);
-      await putContents(transaction, tenant, row.id, draft);
+      const { count } = await transaction.apiContents.updateMany({ where: { tenant, apiId: row.id }, data: contents });
+      if (count === 0) await transaction.apiContents.create({ data: { tenant, apiId: row.id, ...contents } });
       const diff = await putTools(transaction, tenant, row.id, draft.document.tools);
       return { api: apiRecord(row), created, diff };
     });
@@ -127,15 +128,14 @@ async function putRow(transaction: Transaction, tenant: TenantSlug, draft: ApiDr
   return { row, created: before === null };
 }
 
-async function putContents(transaction: Transaction, tenant: TenantSlug, apiId: string, draft: ApiDraft): Promise<void> {
-  await transaction.$executeRawUnsafe(
-    `INSERT INTO api_contents (tenant, api_id, bytes, media_type, definitions, ledger) VALUES ($1, $2::uuid, $3, $4, $5::json, $6::json)
-     ON CONFLICT (tenant, api_id) DO UPDATE SET bytes = excluded.bytes, media_type = excluded.media_type, definitions = excluded.definitions, ledger = excluded.ledger`,
-    tenant, apiId, draft.bytes, clean(draft.mediaType), JSON.stringify(draft.document.definitions), packLedger(draft.document.ledger),
-  );
+type Contents = Pick<Prisma.ApiContentsCreateManyInput, 'bytes' | 'mediaType' | 'definitions' | 'ledger'>;
+
+async function contentsOf(draft: ApiDraft): Promise<Contents> {
+  const [bytes, definitions, ledger] = await Promise.all([pack(draft.bytes), packDefinitions(draft.document.definitions), packLedger(draft.document.ledger)]);
+  return { bytes, mediaType: clean(draft.mediaType), definitions, ledger };
 }
 
-/** Characters of JSON in one statement: a data plane in the same process must get its turns. */
+/** Characters of JSON in one statement, and between two turns of the event loop: a data plane may live in the same process. */
 const BATCH = 256 * 1024;
 
 /** Replaces the API's tools: those that are gone become inactive and keep their edits; rows that would not change are not written. */
@@ -161,6 +161,8 @@ async function putTools(transaction: Transaction, tenant: TenantSlug, apiId: str
       await writeTools(transaction, tenant, apiId, batch);
       batch = [];
       size = 0;
+      // An embedded database answers without ever leaving the turn.
+      await turn();
     }
   }
   await writeTools(transaction, tenant, apiId, batch);

@@ -1,15 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
 import type { CatalogueSource, SnapshotDocument } from '#libs/core/catalogue.js';
-import type { Definitions } from '#libs/core/json-schema.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
 import type { Database, Transaction } from './database.js';
+import { unpackDefinitions } from './packed.js';
 import { promptRecord } from './prompts.js';
 import { CATALOGUE_CHANNEL } from './publication.js';
 import { documentOf, resourceRecord } from './resources.js';
 import { apiOf, snapshotDocument } from './snapshot-document.js';
-import { documentResource, promptTarget, resourceTarget } from './stored-content.js';
+import { documentTarget, promptTarget, resourceTarget } from './stored-content.js';
 import { toolTarget } from './stored-tool.js';
 import { tenantRecord } from './tenants.js';
 import { activeTools } from './tools.js';
@@ -40,9 +40,9 @@ async function load(transaction: Transaction, slug: TenantSlug): Promise<Snapsho
   const apis = [];
   const targets: SnapshotDocument['targets'][number][] = [];
   for (const record of records) {
-    const [contents] = await transaction.$queryRaw<{ definitions: string }[]>`SELECT definitions::text FROM api_contents WHERE tenant = ${slug} AND api_id = ${record.id}::uuid`;
-    apis.push(apiOf(slug, record, JSON.parse(contents?.definitions ?? '{}') as Definitions));
-    targets.push(resourceTarget(slug, documentResource(record, await documentOf(transaction, slug, record.id)), record));
+    const { definitions } = await transaction.apiContents.findUniqueOrThrow({ where: { tenant_apiId: { tenant: slug, apiId: record.id } }, select: { definitions: true } });
+    apis.push(apiOf(slug, record, await unpackDefinitions(definitions)));
+    targets.push(documentTarget(slug, record, await documentOf(transaction, slug, record.id)));
   }
   for await (const { api, tool, edits } of activeTools(transaction, slug, records)) if (edits.enabled) targets.push(toolTarget(slug, api, tool, edits));
   for (const prompt of await transaction.prompt.findMany({ where: { tenant: slug } })) targets.push(promptTarget(slug, promptRecord(prompt)));

@@ -4,8 +4,10 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
 import type { Database, Transaction } from './database.js';
 import type { Prisma, Resource } from './generated/client.js';
+import { unpack } from './packed.js';
 import { clean, publication, reading } from './publication.js';
 import { documentResource, isDocumentUri } from './stored-content.js';
+import type { StoredDocument } from './stored-content.js';
 
 type ResourceStore = Pick<ControlStore, 'listResources' | 'putResource' | 'deleteResource'>;
 
@@ -48,6 +50,7 @@ export const resourceRecord = (row: Resource): ResourceRecord => ({
   uri: row.uri, name: row.name, description: row.description, mimeType: row.mimeType, tags: row.tags, content: row.content as ResourceRecord['content'],
 });
 
-export async function documentOf(transaction: Transaction, tenant: TenantSlug, apiId: string): Promise<{ bytes: Uint8Array; mediaType: string }> {
-  return transaction.apiContents.findUniqueOrThrow({ where: { tenant_apiId: { tenant, apiId } }, select: { bytes: true, mediaType: true } });
+export async function documentOf(transaction: Transaction, tenant: TenantSlug, apiId: string): Promise<StoredDocument> {
+  const { bytes, mediaType } = await transaction.apiContents.findUniqueOrThrow({ where: { tenant_apiId: { tenant, apiId } }, select: { bytes: true, mediaType: true } });
+  return { bytes: await unpack(bytes), mediaType };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PromptRecord, ResourceRecord } from '#libs/core/control-store.js';
+import type { ApiRecord, PromptRecord, ResourceRecord } from '#libs/core/control-store.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { BackendBinding, Target } from '#libs/core/target.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
@@ -30,17 +30,21 @@ export function promptTarget(tenant: TenantSlug, prompt: PromptRecord): Omit<Tar
 }
 
 /** The resource as data planes read it; a URI with `{variables}` (RFC 6570) is a template. */
-export function resourceTarget(tenant: TenantSlug, resource: ResourceRecord, api?: { readonly id: string; readonly version: string; readonly category: string | undefined }): Omit<Target, 'definitions'> {
+export function resourceTarget(tenant: TenantSlug, resource: ResourceRecord): Omit<Target, 'definitions'> {
+  return targetOf(tenant, resource, digestOf(resource));
+}
+
+function targetOf(tenant: TenantSlug, resource: ResourceRecord, hash: string): Omit<Target, 'definitions'> {
   const variables = [...resource.uri.matchAll(/\{[+#./;?&]?([^{}]+)\}/g)].flatMap((expression) => (expression[1] ?? '').split(',').map((variable) => variable.replace(/(\*|:\d+)$/, '')));
   const properties: Record<string, JsonSchema> = {};
   for (const variable of variables) own(properties, variable, { type: 'string' });
   const { content, mimeType } = resource;
   const backend: BackendBinding = 'url' in content ? { kind: 'fetch', url: content.url, mimeType } : { kind: 'inline', mimeType, ...content };
   return {
-    kind: 'resource', name: resource.uri, tenant, apiId: api?.id, title: resource.name,
-    description: resource.description, operationClass: 'read', tags: resource.tags, category: api?.category, version: api?.version ?? VERSION,
+    kind: 'resource', name: resource.uri, tenant, apiId: undefined, title: resource.name,
+    description: resource.description, operationClass: 'read', tags: resource.tags, category: undefined, version: VERSION,
     inputSchema: { type: 'object', properties, additionalProperties: false }, backend, timeoutMs: TIMEOUT_MS,
-    hash: digestOf(resource),
+    hash,
     listed: JSON.stringify({
       [variables.length > 0 ? 'uriTemplate' : 'uri']: resource.uri, name: resource.name, description: resource.description, mimeType,
       ...(variables.length > 0 || 'url' in content ? {} : { size: sizeOf(content) }),
@@ -54,7 +58,7 @@ export const isDocumentUri = (uri: string): boolean => /^stoa:\/\/apis\//i.test(
 export interface StoredDocument { readonly bytes: Uint8Array; readonly mediaType: string }
 
 /** An imported document as a resource: text where its bytes are UTF-8, else base64. */
-export function documentResource(api: { readonly name: string; readonly title: string; readonly description: string; readonly tags: readonly string[] }, document: StoredDocument): ResourceRecord {
+export function documentResource(api: Pick<ApiRecord, 'name' | 'title' | 'tags'>, document: StoredDocument): ResourceRecord {
   let content: ResourceRecord['content'];
   try {
     content = { text: new TextDecoder('utf-8', { fatal: true }).decode(document.bytes) };
@@ -66,6 +70,12 @@ export function documentResource(api: { readonly name: string; readonly title: s
     description: `The API document that the tools of ${api.title || api.name} were made from.`,
     mimeType: document.mediaType, tags: api.tags, content,
   };
+}
+
+/** The same as data planes read it. */
+export function documentTarget(tenant: TenantSlug, api: Pick<ApiRecord, 'id' | 'name' | 'title' | 'tags' | 'version' | 'category' | 'specHash'>, document: StoredDocument): Omit<Target, 'definitions'> {
+  const { content, ...resource } = documentResource(api, document);
+  return { ...targetOf(tenant, { ...resource, content }, digestOf({ ...resource, specHash: api.specHash })), apiId: api.id, version: api.version, category: api.category };
 }
 
 const sizeOf = (content: { readonly text: string } | { readonly blob: string }): number => ('text' in content ? Buffer.byteLength(content.text) : Buffer.byteLength(content.blob, 'base64'));

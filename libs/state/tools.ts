@@ -5,6 +5,7 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
 import type { Database, Transaction } from './database.js';
 import { Prisma } from './generated/client.js';
+import { turn } from './packed.js';
 import { clean, publication, reading } from './publication.js';
 import { toolRecord, withEdit } from './stored-tool.js';
 import type { ToolEdits } from './stored-tool.js';
@@ -57,7 +58,7 @@ const parseTool = (row: ToolRow): { tool: ConvertedTool; edits: ToolEdits } => (
   edits: { enabled: row.enabled, description: row.edited_description, tags: row.edited_tags === null ? null : JSON.parse(row.edited_tags) as string[], timeoutMs: row.edited_timeout_ms },
 });
 
-const PAGE = 500;
+const PAGE = 100;
 
 /** Every active tool of the tenant in pages, so that reading 20,000 of them leaves others their turns. */
 export async function* activeTools(transaction: Transaction, tenant: TenantSlug, apis: readonly ApiRecord[]): AsyncGenerator<{ api: ApiRecord; tool: ConvertedTool; edits: ToolEdits }> {
@@ -67,6 +68,7 @@ export async function* activeTools(transaction: Transaction, tenant: TenantSlug,
         SELECT api_id, name, definition::text, listed, enabled, edited_description, edited_tags::text, edited_timeout_ms
         FROM tools WHERE tenant = ${tenant} AND api_id = ${api.id}::uuid AND name > ${after} AND active ORDER BY name LIMIT ${PAGE}`;
       for (const row of rows) yield { api, ...parseTool(row) };
+      await turn();
     }
   }
 }

@@ -74,10 +74,12 @@ CREATE TABLE "api_contents" (
     "api_id" UUID NOT NULL,
     "bytes" BYTEA NOT NULL,
     "media_type" TEXT NOT NULL,
-    "definitions" JSON NOT NULL,
-    "ledger" JSON NOT NULL,
+    "definitions" BYTEA NOT NULL,
+    "ledger" BYTEA NOT NULL,
     CONSTRAINT "api_contents_pkey" PRIMARY KEY ("tenant", "api_id")
 );
+-- They are gzipped already.
+ALTER TABLE "api_contents" ALTER COLUMN "bytes" SET STORAGE EXTERNAL, ALTER COLUMN "definitions" SET STORAGE EXTERNAL, ALTER COLUMN "ledger" SET STORAGE EXTERNAL;
 
 CREATE TABLE "tools" (
     "tenant" TEXT NOT NULL,
