@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore } from '#libs/core/control-store.js';
-import type { ConversionOptions, ConvertedDocument, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
+import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
+import type { ConversionOptions, ConvertedDocument, ConvertedTool, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { notFound, Problem } from '../http/problem.js';
 import { TenantLock } from '../http/tenant-lock.js';
@@ -10,6 +10,11 @@ import { fetchDocument } from './fetch-document.js';
 
 /** Imports that may run or wait at once: each may hold a whole document in memory. */
 const MAX_IMPORTS = 8;
+
+/** Names of the platform's own tools, which would hide a tenant's: given away before any import. */
+const PLATFORM_TOOLS = [
+  'stoa_platform_info', 'stoa_platform_health', 'stoa_tools', 'stoa_tenants', 'stoa_catalog', 'stoa_api_spec', 'stoa_subscription', 'stoa_metrics', 'stoa_logs', 'stoa_alerts', 'stoa_uac', 'stoa_security',
+];
 
 /** What one import asks for. A field left out keeps what the API has, null clears it. */
 export interface ImportRequest {
@@ -72,9 +77,7 @@ export class Importer {
           const api = await this.#known(tenant, name);
           if (!('url' in api.source) || api.source.url !== url) throw new Problem(409, `API ${name} was imported anew meanwhile`);
           if (sha256(bytes) === api.specHash) return await this.#unchanged(tenant, api);
-          const refreshed = await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
-          await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error: undefined });
-          return refreshed;
+          return await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
         });
       } catch (failure) {
         if (signal?.aborted !== true) await this.#noteFailure(tenant, name, failure);
@@ -87,12 +90,11 @@ export class Importer {
     const url = 'url' in source ? source.url : undefined;
     const conversion = conversionOptions(request, previous, url);
     const tools = await this.#store.listTools(tenant);
-    const takenNames = tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name);
+    const takenNames = [...PLATFORM_TOOLS, ...tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name)];
     const document = await this.parts.convert(bytes, { ...conversion, takenNames });
 
     if (request.dryRun) {
-      const current = tools.filter((tool) => tool.apiName === request.name);
-      const diff = compare(new Map(current.map((tool) => [tool.name, tool.hash])), new Map(document.tools.map((tool) => [tool.name, tool.hash])));
+      const diff = compare(tools.filter((tool) => tool.apiName === request.name), document.tools);
       const { revision } = await this.#knownTenant(tenant);
       return { created: false, changed: false, dryRun: true, api: previous, revision, document, diff };
     }
@@ -159,13 +161,21 @@ function conversionOptions(request: ImportRequest, previous: ApiRecord | undefin
   };
 }
 
-function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): ApiPublication['diff'] {
+/** What publishing would change. An operator's edits are no change of the document's. */
+function compare(current: readonly ToolRecord[], next: readonly ConvertedTool[]): ApiPublication['diff'] {
+  const before = new Map(current.map((tool) => [tool.name, tool]));
+  const after = new Set(next.map(({ name }) => name));
+  const differs = (was: ToolRecord, tool: ConvertedTool): boolean => (was.edited ? substance(was) !== substance(tool) : was.hash !== tool.hash);
   return {
-    added: [...after.keys()].filter((name) => !before.has(name)),
-    changed: [...after].filter(([name, hash]) => before.has(name) && before.get(name) !== hash).map(([name]) => name),
-    removed: [...before.keys()].filter((name) => !after.has(name)),
+    added: next.filter(({ name }) => !before.has(name)).map(({ name }) => name).toSorted(),
+    changed: next.filter((tool) => { const was = before.get(tool.name); return was !== undefined && differs(was, tool); }).map(({ name }) => name).toSorted(),
+    removed: current.filter(({ name }) => !after.has(name)).map(({ name }) => name).toSorted(),
   };
 }
+
+/** What of a tool no edit can touch. */
+const substance = ({ title, operationClass, deprecated, inputSchema, outputSchema, backend }: ToolRecord | ConvertedTool): string =>
+  JSON.stringify([title, operationClass, deprecated, inputSchema, outputSchema, backend]);
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
