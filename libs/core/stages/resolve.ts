@@ -3,6 +3,7 @@ import type { Catalogue, CatalogueSnapshot } from '../catalogue.js';
 import { Denial } from '../errors.js';
 import type { Eventually } from '../ports.js';
 import type { Principal } from '../principal.js';
+import { templateFor } from '../resource-template.js';
 import type { Target } from '../target.js';
 
 /** What the platform offers beside a tenant's own catalogue. */
@@ -25,8 +26,16 @@ function inSnapshot(call: AuthenticatedCall, snapshot: CatalogueSnapshot | undef
   if (!snapshot) return notFound(call);
   const targets = call.kind === 'tool' ? snapshot.tools : call.kind === 'resource' ? snapshot.resources : snapshot.prompts;
   const target = targets.get(call.name);
-  if (!target) return notFound(call);
+  if (!target) return call.kind === 'resource' ? fromTemplate(call, snapshot) : notFound(call);
   return resolved(call, target, target.apiId === undefined ? undefined : snapshot.apis.get(target.apiId));
+}
+
+/** A URI that expands a template of the tenant's is a call of the template, with the variables as its arguments. */
+function fromTemplate(call: AuthenticatedCall, snapshot: CatalogueSnapshot): ResolvedCall | Denial {
+  const found = templateFor(snapshot, call.name);
+  if (!found) return notFound(call);
+  (call as { arguments: unknown }).arguments = found.variables;
+  return resolved(call, found.target, found.target.apiId === undefined ? undefined : snapshot.apis.get(found.target.apiId));
 }
 
 const resolved = (call: AuthenticatedCall, target: Target, api: ResolvedCall['api']): ResolvedCall => {
