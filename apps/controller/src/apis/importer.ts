@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedDocument, ConvertedTool, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
-import { notFound, Problem } from '../http/problem.js';
+import { notFound, Problem, problemOf } from '../http/problem.js';
 import { TenantLock } from '../http/tenant-lock.js';
 import { type ControllerParts, PARTS } from '../parts.js';
 import { fetchDocument } from './fetch-document.js';
@@ -80,7 +80,7 @@ export class Importer {
           return await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
         });
       } catch (failure) {
-        if (signal?.aborted !== true) await this.#noteFailure(tenant, name, failure);
+        if (signal?.aborted !== true) await this.#noteFailure(tenant, name, url, failure);
         throw failure;
       }
     });
@@ -122,10 +122,13 @@ export class Importer {
     return { created: false, changed: false, dryRun: false, api: fresh, revision, document: { tools: [], ledger }, diff: { added: [], changed: [], removed: [] } };
   }
 
-  async #noteFailure(tenant: TenantSlug, name: string, failure: unknown): Promise<void> {
-    const error = failure instanceof Problem || (failure instanceof Error && 'code' in failure) ? failure.message : 'the refresh failed';
-    // Writing it down fails when the API was deleted meanwhile or the store is away: the first failure is the one to tell.
-    await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error }).catch(() => undefined);
+  /** Writes a failure to the API, unless it is another's by now. Itself it never fails: the first failure is the one to tell. */
+  async #noteFailure(tenant: TenantSlug, name: string, url: string, failure: unknown): Promise<void> {
+    try {
+      const api = await this.#store.getApi(tenant, name);
+      if (api === undefined || !('url' in api.source) || api.source.url !== url) return;
+      await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error: problemOf(failure)?.message ?? 'the refresh failed' });
+    } catch { /* deleted meanwhile, or the store is away */ }
   }
 
   async #admitted<T>(work: () => Promise<T>): Promise<T> {
