@@ -2,9 +2,10 @@ import type { FastifyInstance } from 'fastify';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import type { GatewayParts } from '#apps/gateway/src/parts.js';
 import { PUBLIC_ROUTES } from '#apps/gateway/src/public-routes.js';
+import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
 import type { Catalogue, CatalogueChange, CatalogueSnapshot } from '#libs/core/catalogue.js';
-import type { Denial } from '#libs/core/errors.js';
+import { Denial } from '#libs/core/errors.js';
 import type { ReadinessCheck } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Api, Target } from '#libs/core/target.js';
@@ -92,17 +93,13 @@ export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (cal
   return { parts, catalogue, calls, checks, rawLogs: () => lines.join(''), logs: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
 }
 
-/** Deny by default, like the real door. */
-function fakeDoor(server: FastifyInstance): void {
-  server.addHook('onRequest', (request, reply, done) => {
-    const route = request.routeOptions.url;
-    if (route !== undefined && PUBLIC_ROUTES.includes(route)) { done(); return; }
-    const caller = CALLERS[/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''];
-    if (!caller) { void reply.code(401).header('www-authenticate', 'Bearer').send({ detail: 'Not authenticated' }); return; }
-    (request as { principal?: Principal }).principal = caller;
-    done();
+/** The real door, with a verifier that knows names instead of tokens. */
+const fakeDoor = (server: FastifyInstance): void => {
+  installDoor(server, {
+    verifier: { verify: (token) => CALLERS[token] ?? new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid token' }) },
+    isPublic: publicRoutes(PUBLIC_ROUTES), resourceMetadataUrl: 'http://gateway.test/.well-known/oauth-protected-resource/mcp',
   });
-}
+};
 
 const inlineBackend = {
   invoke: async ({ target }: ValidatedCall): Promise<BackendAnswer> => {
