@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ConversionOptions, ConvertedDocument, OperationVerdict } from '#libs/core/conversion.js';
 import type { Definitions } from '#libs/core/json-schema.js';
+import { breakCycles } from '#libs/openapi/break-cycles.js';
 import { DefinitionGraph } from '#libs/openapi/definition-graph.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
@@ -50,6 +51,7 @@ export async function convertDocument(bytes: Uint8Array, options: ConvertOptions
   const converter = new OperationConverter(context, options);
   const drafts = sources.map((source) => converter.draft(source));
   const names = chooseNames(sources.map((source, i) => ({ method: source.method, path: source.path, operationId: drafts[i]?.operationId })), options.naming ?? {}, new Set(options.takenNames));
+  breakCycles(pool.entries);
   const graph = new DefinitionGraph(pool.entries);
   const definitions: Definitions = Object.fromEntries([...pool.entries.values()].map((entry) => [entry.key, entry.schema]));
   const lister = new ToolLister(definitions, (key) => pool.entries.get(key)?.uses ?? []);

@@ -26,7 +26,8 @@ export function reduceSchema(schema: JsonSchema, definitions: Definitions, reduc
   try {
     return new Reducer(definitions, reduction, room).reduce(schema, reduction.depth);
   } catch (error) {
-    if (error instanceof Full) return undefined;
+    // A chain of references may be longer than the stack.
+    if (error instanceof Full || error instanceof RangeError) return undefined;
     throw error;
   }
 }
