@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACCESS, PUBLIC_ROUTES } from '#apps/controller/src/http/access.js';
 import { createController } from '#apps/controller/src/create-controller.js';
-import { convertJson, FakeWeb, harness, type Harness, trustRoleHeader } from './harness.js';
+import { convertJson, FakeWeb, harness, type Harness } from './harness.js';
 import { MemoryStore } from './memory-store.js';
 
 /** What the documentation promises, written down a second time by hand: 1 may, 0 is answered 403. */
@@ -40,6 +40,8 @@ const routes = Object.keys(PROMISED);
 const confined = routes.filter((route) => route.includes(':tenant'));
 const below = (route: string, tenant: string): string => route.replace('/admin/v1', '').replace(':tenant', tenant).replaceAll(/:\w+/g, 'thing');
 
+const seen = async (on: Harness, role: string): Promise<string[]> => (await on.ask(role, 'GET /tenants')).json<{ tenants: { slug: string }[] }>().tenants.map(({ slug }) => slug);
+
 describe('who may do what', () => {
   let on: Harness;
   const registered: string[] = [];
@@ -76,11 +78,10 @@ describe('who may do what', () => {
 
   it.each(confined.flatMap((route) => ['tenant-admin', 'devops', 'viewer', 'tenant-admin+devops+viewer'].map((role) => ({ route, role }))))('$role: another tenant answers on $route the bytes of one that does not exist', async ({ route, role }) => {
     const [other, unknown] = [await on.ask(`${role}@acme`, below(route, 'globex')), await on.ask(`${role}@acme`, below(route, 'nobody'))];
-    expect([404, 403]).toContain(other.statusCode);
     expect(other.statusCode).toBe(unknown.statusCode);
     expect(other.body.replaceAll('globex', 'nobody')).toBe(unknown.body);
     expect(Object.keys(other.headers)).toEqual(Object.keys(unknown.headers));
-    if (other.statusCode === 404) expect(other.json()).toEqual({ detail: 'Tenant not found: globex' });
+    expect(other.json()).toEqual({ detail: other.statusCode === 404 ? 'Tenant not found: globex' : expect.stringMatching(/^Access denied: needs one of the roles /) });
   });
 
   it('answers a platform administrator on an unknown tenant what a stranger is answered on another\'s', async () => {
@@ -89,11 +90,10 @@ describe('who may do what', () => {
   });
 
   it('lists to each the tenants that it may see', async () => {
-    const seen = async (role: string): Promise<string[]> => (await on.ask(role, 'GET /tenants')).json<{ tenants: { slug: string }[] }>().tenants.map(({ slug }) => slug);
-    expect(await seen('cpi-admin')).toEqual(['acme', 'globex']);
-    expect(await seen('viewer@acme')).toEqual(['acme']);
-    expect(await seen('viewer@nobody')).toEqual([]);
-    expect(await seen('viewer')).toEqual([]);
+    expect(await seen(on, 'cpi-admin')).toEqual(['acme', 'globex']);
+    expect(await seen(on, 'viewer@acme')).toEqual(['acme']);
+    expect(await seen(on, 'viewer@nobody')).toEqual([]);
+    expect(await seen(on, 'viewer')).toEqual([]);
   });
 
   it('reads no byte of the body of one who may not', async () => {

@@ -121,20 +121,19 @@ describe('importing a document', () => {
     await other.ask(ROOT, 'POST /tenants', { slug: 'acme' });
     const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => other.ask(ADMIN, IMPORT, inline(document({ [`tool${index}`]: 'x' })))));
     expect(most).toBe(1);
-    expect(answers.map(({ statusCode }) => statusCode).toSorted()).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
+    expect(answers.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
     expect((await other.store.listTools(ACME)).map(({ name }) => name)).toHaveLength(1);
     await other.app.close();
   });
 
   it('answers 503 with Retry-After instead of holding any number of documents in memory', async () => {
-    let open = (): void => undefined;
-    const gate = new Promise<void>((resolve) => { open = resolve; });
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     const other = await harness({ convert: async (bytes, options) => { await gate; return convertJson(bytes, options); } });
     await other.ask(ROOT, 'POST /tenants', { slug: 'acme' });
     const waiting = Array.from({ length: 9 }, () => other.ask(ADMIN, IMPORT, inline(pets)));
     const first = await Promise.race(waiting);
     expect([first.statusCode, first.headers['retry-after']]).toEqual([503, '2']);
-    open();
+    open(undefined);
     expect((await Promise.all(waiting)).filter(({ statusCode }) => statusCode < 300)).toHaveLength(8);
     await other.app.close();
   });

@@ -29,12 +29,13 @@ describe('tenants', () => {
   });
 });
 
+const names = async (query: string): Promise<unknown> => {
+  const { tools, nextCursor, totalCount } = (await on.ask(ADMIN, `GET /tenants/acme/tools${query}`)).json<{ tools: { name: string }[]; nextCursor: string | null; totalCount: number }>();
+  return [tools.map(({ name }) => name).join(''), nextCursor, totalCount];
+};
+
 describe('tools', () => {
   beforeEach(() => on.ask(ADMIN, 'POST /tenants/acme/apis', { name: 'pets', source: { inline: document({ a: 'Apple', b: 'Banana', c: 'Cherry' }) } }));
-  const names = async (query: string): Promise<unknown> => {
-    const { tools, nextCursor, totalCount } = (await on.ask(ADMIN, `GET /tenants/acme/tools${query}`)).json<{ tools: { name: string }[]; nextCursor: string | null; totalCount: number }>();
-    return [tools.map(({ name }) => name).join(''), nextCursor, totalCount];
-  };
   it('are listed in pages and filtered', async () => {
     expect(await names('?limit=2')).toEqual(['ab', 'b', 3]);
     expect(await names('?limit=2&cursor=b')).toEqual(['c', null, 3]);

@@ -168,13 +168,14 @@ function conversionOptions(request: ImportRequest, previous: ApiRecord | undefin
 function compare(current: readonly ToolRecord[], next: readonly ConvertedTool[]): ApiPublication['diff'] {
   const before = new Map(current.map((tool) => [tool.name, tool]));
   const after = new Set(next.map(({ name }) => name));
-  const differs = (was: ToolRecord, tool: ConvertedTool): boolean => (was.edited ? substance(was) !== substance(tool) : was.hash !== tool.hash);
   return {
     added: next.filter(({ name }) => !before.has(name)).map(({ name }) => name).toSorted(),
     changed: next.filter((tool) => { const was = before.get(tool.name); return was !== undefined && differs(was, tool); }).map(({ name }) => name).toSorted(),
     removed: current.filter(({ name }) => !after.has(name)).map(({ name }) => name).toSorted(),
   };
 }
+
+const differs = (was: ToolRecord, tool: ConvertedTool): boolean => (was.edited ? substance(was) !== substance(tool) : was.hash !== tool.hash);
 
 /** What of a tool no edit can touch. */
 const substance = ({ title, operationClass, deprecated, inputSchema, outputSchema, backend }: ToolRecord | ConvertedTool): string =>
