@@ -1,3 +1,4 @@
+import { forbiddenHeaderParameter } from '#libs/core/header-names.js';
 import type { JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
 import type { RestParameter } from '#libs/core/rest-binding.js';
 import { cleanText } from '#libs/openapi/clean-text.js';
@@ -67,6 +68,10 @@ export function convertParameter(parameter: RawParameter, argument: string, cont
   }
   if (place === 'header' && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     findings.degrade('illegal-header-name', `"${name}" cannot be a header's name (RFC 9110 §5.1); left out`, `${pointer}/name`);
+    return undefined;
+  }
+  if (place === 'header' && forbiddenHeaderParameter(name)) {
+    findings.degrade('forbidden-header', `the header "${name}" belongs to the connection, the credentials or the gateway and cannot be an argument; left out`, pointer);
     return undefined;
   }
   const required = place === 'path' || member(node, 'required') === true;

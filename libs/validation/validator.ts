@@ -13,6 +13,7 @@ const PATTERN_BUDGET_MS = 25;
 const ALL_ISSUES_UP_TO = 2_000;
 
 export interface Validator extends ArgumentValidator {
+  validate(target: Pick<Target, 'inputSchema' | 'definitions'>, args: unknown): ReturnType<ArgumentValidator['validate']>;
   /** Why a backend's answer does not keep the tool's output schema; undefined when it does, or there is none. Formats are not asserted. */
   checkOutput(target: Pick<Target, 'outputSchema' | 'definitions'>, value: unknown): string | undefined;
 }
