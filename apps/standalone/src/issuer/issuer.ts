@@ -91,8 +91,6 @@ export async function createLocalIssuer(options: LocalIssuerOptions): Promise<Lo
           const granted = grantedScopes([], (payload['realm_access'] as { roles: string[] } | undefined)?.roles ?? []);
           const asked = typeof payload['scope'] === 'string' ? payload['scope'].split(' ') : undefined;
           payload['scope'] = STOA_SCOPES.filter((scope) => granted.has(scope) && (asked?.includes(scope) ?? true)).join(' ');
-          parts.header = { ...parts.header, typ: 'at+jwt' };
-          return parts;
         },
       },
     },
@@ -110,6 +108,8 @@ export async function createLocalIssuer(options: LocalIssuerOptions): Promise<Lo
     clientBasedCORS: (_ctx, origin) => URL.canParse(origin) && isLoopback(new URL(origin).hostname),
     extraClientMetadata: { properties: ['stoa_loopback'], validator: (_ctx, _key, _value, metadata) => { confineToLoopback(metadata); } },
     adapter: adapterFactory(clients),
+    // Nowhere to redirect to: said as plain text, never as markup.
+    renderError: (ctx, { error, error_description: what }) => { ctx.type = 'text/plain'; ctx.body = `${error}: ${what ?? ''}\n`; },
   };
   const provider = new Provider(options.issuerUrl, configuration);
   return {
@@ -191,7 +191,7 @@ function adapterFactory(clients: RegisteredClients): (model: string) => Adapter 
         if (persistent) { await clients.put(id, payload); return; }
         for (const [name, { until }] of memory) if (until < Date.now()) memory.delete(name);
         for (const oldest of memory.keys()) if (memory.size >= MAX_REMEMBERED) memory.delete(oldest); else break;
-        memory.set(key(id), { payload, until: expiresIn > 0 ? Date.now() + expiresIn * 1000 : Infinity });
+        memory.set(key(id), { payload, until: expiresIn === undefined ? Infinity : Date.now() + expiresIn * 1000 });
       },
       consume: async (id) => { const payload = find(id); if (payload) payload.consumed = Math.floor(Date.now() / 1000); },
       destroy: async (id) => { if (persistent) await clients.remove(id); else memory.delete(key(id)); },

@@ -65,8 +65,7 @@ export function mountIssuer(app: FastifyInstance, provider: Provider, { issuerUr
 
     scope.post<{ Params: { uid: string }; Body: URLSearchParams }>(`${prefix}/interaction/:uid`, async (request, reply) => {
       const from = request.headers.origin;
-      // `null` comes from our own page: its referrer policy hides the origin.
-      if (from !== undefined && from !== 'null' && from !== origin && !hosts.has(from.replace('http://', ''))) return reply.code(403).send({ detail: 'The login form was sent from another page' });
+      if (from !== undefined && from !== origin && !hosts.has(from.replace('http://', ''))) return reply.code(403).send({ detail: 'The login form was sent from another page' });
       if (await interaction(provider, request.raw, reply.raw) === undefined) return reply.code(400).send({ detail: 'This login has ended; start it again in your client' });
       const chosen = request.body.get('user') ?? '';
       const known = (await users()).some(({ id }) => id === chosen);
@@ -80,6 +79,6 @@ export function mountIssuer(app: FastifyInstance, provider: Provider, { issuerUr
 }
 
 /** The login in progress that the request's cookie belongs to, if it still runs. */
-async function interaction(provider: Provider, request: IncomingMessage, response: ServerResponse): ReturnType<Provider['interactionDetails']> | Promise<undefined> {
+async function interaction(provider: Provider, request: IncomingMessage, response: ServerResponse): Promise<Awaited<ReturnType<Provider['interactionDetails']>> | undefined> {
   try { return await provider.interactionDetails(request, response); } catch { return undefined; }
 }
