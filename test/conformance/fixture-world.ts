@@ -1,61 +1,60 @@
-import type { ValidatedCall } from '#libs/core/call.js';
-import type { CatalogueChange } from '#libs/core/catalogue.js';
-import { callLine, type RunCall } from '#libs/core/pipeline.js';
+import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
+import type { Catalogue, CatalogueChange, CatalogueSnapshot } from '#libs/core/catalogue.js';
+import type { Backend } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
-import type { BackendAnswer } from '#libs/core/call.js';
-import { invoke, validate } from '#libs/core/stages/govern.js';
-import { resolve } from '#libs/core/stages/resolve.js';
 import type { Target } from '#libs/core/target.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
-import type { McpDoorOptions } from '#apps/gateway/src/mcp/options.js';
 import { type Fixture, FIXTURES, type FixtureWorld } from './fixtures.js';
 
+const TENANT = 'conformance' as TenantSlug;
 /** The anonymous caller of the conformance profile. */
-export const ANONYMOUS: Principal = { tenant: 'conformance' as TenantSlug, issuer: 'urn:stoa:conformance', subject: 'anonymous', clientId: 'conformance', roles: new Set(), scopes: new Set(), expiresAt: Number.MAX_SAFE_INTEGER };
+export const ANONYMOUS: Principal = { tenant: TENANT, issuer: 'urn:stoa:conformance', subject: 'anonymous', clientId: 'conformance', roles: new Set(['viewer']), scopes: new Set(), expiresAt: Number.MAX_SAFE_INTEGER };
 
-const required = (target: Target): readonly string[] => (typeof target.inputSchema === 'object' && Array.isArray(target.inputSchema['required']) ? (target.inputSchema['required'] as string[]) : []);
+/** One tenant whose catalogue is the fixtures, and the backend that answers them. */
+export class FixtureCatalogue implements Catalogue, FixtureWorld {
+  /** Calls that reached the backend. */
+  readonly calls: ValidatedCall[] = [];
+  readonly backend: Backend = { invoke: (call) => this.answer(call) };
+  private readonly listeners = new Set<(change: CatalogueChange) => void>();
+  private readonly targets: Target[];
+  private current: CatalogueSnapshot;
 
-/** Fixtures behind the real call line, without a tenant's catalogue, policy or limits: for tests of the door alone. */
-export function fixtureDoor(fixtures: readonly Fixture[] = FIXTURES): Pick<McpDoorOptions, 'runCall' | 'catalogue' | 'listing'> & FixtureWorld & { readonly calls: ValidatedCall[] } {
-  const listeners = new Set<(change: CatalogueChange) => void>();
-  const calls: ValidatedCall[] = [];
-  let revision = 1;
-  const extra: Target[] = [];
-  const all = (): Target[] => [...fixtures.map(({ target }) => target), ...extra];
-  const find = (kind: Target['kind'], name: string): Target | undefined =>
-    all().find((target) => target.kind === kind && (target.name === name || (target.name.includes('{') && new RegExp(`^${target.name.replaceAll(/\{[^}]+\}/g, '[^/]+')}$`).test(name))));
-  const changed = (kind: 'tool' | 'prompt'): void => {
-    revision++;
-    const before = fixtures.find(({ target }) => target.kind === kind)?.target;
-    if (before) extra.push({ ...before, name: `${before.name}_${revision}`, hash: String(revision), listed: JSON.stringify({ ...(JSON.parse(before.listed) as object), name: `${before.name}_${revision}` }) });
-    for (const listener of listeners) listener({ tenant: ANONYMOUS.tenant!, revision, toolsChanged: kind === 'tool', promptsChanged: kind === 'prompt', resourcesChanged: false, resourceUris: [] });
-  };
-  const world: FixtureWorld = { changed };
-  const builtin = { async invoke(call: ValidatedCall): Promise<BackendAnswer> {
-    calls.push(call);
-    const fixture = fixtures.find(({ target }) => target.name === call.target.name && target.kind === call.target.kind) ?? fixtures[0]!;
-    return { result: await fixture.answer(call, world), outcome: 'success', latencyMs: 0, bytes: 0 };
-  } };
-  const check = validate({ validate: (target, args) => {
-    const input = args as Readonly<Record<string, unknown>>;
-    const issues = required(target).filter((name) => !Object.hasOwn(input, name)).map((name) => ({ pointer: '', message: `must have required property '${name}'` }));
-    return issues.length > 0 ? { issues } : { input };
-  } });
-  const runCall: RunCall = callLine({
-    resolve: resolve({ snapshot: () => undefined, onChange: () => () => undefined }, { find }),
-    authorize: (call) => Object.assign(call, { decision: { ruleId: 'conformance', policyRevision: '0' } }),
-    rateLimit: (call) => Object.assign(call, { quota: undefined }),
-    validate: check,
-    invoke: invoke({ builtin }),
-    redact: (call) => Object.assign(call, { result: call.answer.result }),
-    settle: () => undefined,
-  });
-  return {
-    calls, changed, runCall,
-    catalogue: { onChange: (listener) => { listeners.add(listener); return () => { listeners.delete(listener); }; } },
-    listing: {
-      list: (kind) => ({ items: all().filter((target) => target.kind === kind), revision, key: 'all' }),
-      find: (kind, name) => find(kind, name),
-    },
-  };
+  constructor(private readonly fixtures: readonly Fixture[] = FIXTURES) {
+    this.targets = fixtures.map(({ target }) => ({ ...target, tenant: TENANT }));
+    this.current = this.publish(1);
+  }
+
+  snapshot(tenant: TenantSlug): CatalogueSnapshot | undefined { return tenant === TENANT ? this.current : undefined; }
+  onChange(listener: (change: CatalogueChange) => void): () => void {
+    this.listeners.add(listener);
+    return () => { this.listeners.delete(listener); };
+  }
+
+  /** Adds a tool or prompt, as a publication would. */
+  changed(kind: 'tool' | 'prompt'): void {
+    const like = this.targets.find((target) => target.kind === kind);
+    const revision = this.current.revision + 1;
+    if (like) {
+      const name = `${like.name}_${revision}`;
+      this.targets.push({ ...like, name, hash: name, listed: JSON.stringify({ ...(JSON.parse(like.listed) as object), name }) });
+    }
+    this.current = this.publish(revision);
+    this.tell({ toolsChanged: kind === 'tool', promptsChanged: kind === 'prompt' });
+  }
+  /** Tells the listeners of a publication. */
+  tell(change: Partial<CatalogueChange>): void {
+    for (const listener of this.listeners) listener({ tenant: TENANT, revision: this.current.revision, toolsChanged: false, promptsChanged: false, resourcesChanged: false, resourceUris: [], ...change });
+  }
+
+  private publish(revision: number): CatalogueSnapshot {
+    const of = (kind: Target['kind']): Map<string, Target> => new Map(this.targets.filter((target) => target.kind === kind).map((target) => [target.name, target]));
+    return { tenant: TENANT, revision, hash: String(revision), enabled: true, apis: new Map(), tools: of('tool'), resources: of('resource'), prompts: of('prompt') };
+  }
+  private async answer(call: ValidatedCall): Promise<BackendAnswer> {
+    this.calls.push(call);
+    const { handler } = call.target.backend as { handler: string };
+    const fixture = this.fixtures.find(({ target }) => target.kind === call.target.kind && target.name === handler);
+    if (!fixture) throw new Error(`No fixture ${handler}`);
+    return { result: await fixture.answer(call, this), outcome: 'success', latencyMs: 0, bytes: 0 };
+  }
 }

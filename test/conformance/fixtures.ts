@@ -18,20 +18,24 @@ const pause = (): Promise<void> => new Promise((done) => { setTimeout(done, 20);
 const said = (...content: ContentBlock[]): CallResult => ({ type: 'tool', content, isError: false });
 const text = (value: string): ContentBlock => ({ type: 'text', text: value });
 
+/** A binding of its own kind, which no product backend answers. */
+const fixture = (handler: string): Target['backend'] => ({ kind: 'fixture', handler }) as unknown as Target['backend'];
+
 const common = { tenant: undefined, apiId: undefined, operationClass: 'read', tags: ['conformance'], category: undefined, version: '1', definitions: {}, timeoutMs: 30_000 } as const;
 function tool(name: string, answer: Fixture['answer'], inputSchema: JsonSchemaObject = NO_ARGUMENTS): Fixture {
   const description = `Conformance fixture ${name}`;
-  return { answer, target: { ...common, kind: 'tool', name, description, inputSchema, backend: { kind: 'builtin', handler: name }, hash: name, listed: JSON.stringify({ name, description, inputSchema }) } };
+  return { answer, target: { ...common, kind: 'tool', name, description, inputSchema, backend: fixture(name), hash: name, listed: JSON.stringify({ name, description, inputSchema }) } };
 }
 function prompt(name: string, names: readonly string[], answer: Fixture['answer']): Fixture {
   const description = `Conformance fixture ${name}`;
   const inputSchema = texts(...names);
-  return { answer, target: { ...common, kind: 'prompt', name, description, inputSchema, backend: { kind: 'builtin', handler: name }, hash: name, listed: JSON.stringify({ name, description, arguments: names.map((argument) => ({ name: argument, description: argument, required: true })) }) } };
+  return { answer, target: { ...common, kind: 'prompt', name, description, inputSchema, backend: fixture(name), hash: name, listed: JSON.stringify({ name, description, arguments: names.map((argument) => ({ name: argument, description: argument, required: true })) }) } };
 }
 function resource(uri: string, name: string, mimeType: string, answer: Fixture['answer']): Fixture {
   const description = `Conformance fixture ${name}`;
   const where = uri.includes('{') ? { uriTemplate: uri } : { uri };
-  return { answer, target: { ...common, kind: 'resource', name: uri, description, inputSchema: NO_ARGUMENTS, backend: { kind: 'builtin', handler: uri }, hash: uri, listed: JSON.stringify({ ...where, name, description, mimeType }) } };
+  const inputSchema = texts(...[...uri.matchAll(/\{(\w+)\}/g)].map(([, variable]) => variable ?? ''));
+  return { answer, target: { ...common, kind: 'resource', name: uri, description, inputSchema, backend: fixture(uri), hash: uri, listed: JSON.stringify({ ...where, name, description, mimeType }) } };
 }
 
 /** Legacy eras: ask the client on the call's own stream. */
@@ -140,7 +144,7 @@ const RESOURCES: readonly Fixture[] = [
   resource('test://static-binary', 'static-binary', 'image/png', (call) => ({ type: 'resource', contents: [{ uri: call.name, mimeType: 'image/png', blob: PIXEL }] })),
   resource('test://watched-resource', 'watched-resource', 'text/plain', (call) => ({ type: 'resource', contents: [{ uri: call.name, mimeType: 'text/plain', text: 'Watched resource content' }] })),
   resource('test://template/{id}/data', 'template', 'application/json', (call) => {
-    const id = /^test:\/\/template\/([^/]+)\/data$/.exec(call.name)?.[1] ?? '';
+    const id = String(call.input['id']);
     return { type: 'resource', contents: [{ uri: call.name, mimeType: 'application/json', text: JSON.stringify({ id, templateTest: true, data: `Data for ID: ${id}` }) }] };
   }),
 ];

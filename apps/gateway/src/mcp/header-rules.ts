@@ -16,7 +16,7 @@ export function decodeMirrored(value: string): string | undefined {
   if (encoded === undefined) return value.endsWith('?=') ? undefined : value;
   const bytes = Buffer.from(encoded, 'base64');
   const text = bytes.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(bytes) && bytes.toString('base64').replaceAll('=', '') === encoded.replaceAll('=', '') ? text : undefined;
+  return Buffer.from(text, 'utf8').equals(bytes) && bytes.toString('base64') === encoded ? text : undefined;
 }
 
 /** What is wrong between a header and the body's value, as a sentence; undefined: they agree. */
