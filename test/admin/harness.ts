@@ -2,6 +2,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createController } from '#apps/controller/src/create-controller.js';
 import type { ControllerParts, ConvertDocument } from '#apps/controller/src/parts.js';
+import type { ProcessParts } from '#apps/controller/src/probes/process-parts.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { ConvertedDocument } from '#libs/core/conversion.js';
 import { type Outbound, OutboundFailure, type OutboundRequest, type OutboundResponse } from '#libs/core/outbound.js';
@@ -75,13 +76,12 @@ export interface Harness {
   readonly ask: (role: string, route: string, body?: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>;
 }
 
-export async function harness(parts: Partial<ControllerParts> = {}): Promise<Harness> {
+export async function harness(parts: Partial<ControllerParts> = {}, own: Partial<ProcessParts> = {}, watch: (server: FastifyInstance) => void = () => undefined): Promise<Harness> {
   const web = new FakeWeb();
   const all: ControllerParts = { store: new MemoryStore(), outbound: web, convert: convertJson, now: () => new Date(), refreshPollMs: undefined, ...parts };
-  const app = await createController(all, trustRoleHeader);
-  await app.init();
+  const app = await createController(all, { build: { version: '0.0.0', commit: 'abc', builtAt: '2026-01-01T00:00:00Z' }, environment: 'dev', startedAt: new Date(), checks: [], metrics: undefined, draining: new AbortController().signal, ...own },
+    (server) => { watch(server); trustRoleHeader(server); });
   const server = app.getHttpAdapter().getInstance();
-  await server.ready();
   const ask: Harness['ask'] = (role, route, body, headers = {}) => server.inject({
     method: route.split(' ', 1)[0] as 'GET', url: `/admin/v1${route.slice(route.indexOf(' ') + 1)}`, headers: { ...(role === '' ? {} : { 'x-role': role }), ...headers },
     ...(body === undefined ? {} : { payload: body as string }),

@@ -1,13 +1,27 @@
 import 'reflect-metadata';
+import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { ControllerModule } from './controller.module.js';
 import type { ControllerParts } from './parts.js';
+import { ProbesController } from './probes/probes.controller.js';
+import { PROCESS, type ProcessParts } from './probes/process-parts.js';
+import { SERVER_OPTIONS } from './server.js';
 
-/** The controller as an application of its own; `server` is for what stands before every route (the door, request ids, metrics). */
-export async function createController(parts: ControllerParts, server: (instance: FastifyInstance) => void | Promise<void> = () => undefined): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: 1024 * 1024, routerOptions: { maxParamLength: 256 } });
-  await server(adapter.getInstance<FastifyInstance>());
-  return NestFactory.create<NestFastifyApplication>(ControllerModule.with(parts), adapter, { logger: ['error', 'warn'], abortOnError: false });
+@Module({})
+class ControllerProcess {
+  static of(parts: ControllerParts, own: ProcessParts): DynamicModule {
+    return { module: ControllerProcess, imports: [ControllerModule.with(parts)], controllers: [ProbesController], providers: [{ provide: PROCESS, useValue: own }] };
+  }
+}
+
+/** The controller process, made of its parts and initialised; it does not listen yet. `equip` puts on the server what stands before every route, the door above all. */
+export async function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter(SERVER_OPTIONS);
+  equip(adapter.getInstance<FastifyInstance>());
+  const app = await NestFactory.create<NestFastifyApplication>(ControllerProcess.of(parts, own), adapter, { logger: false, bodyParser: false, abortOnError: false });
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  return app;
 }

@@ -1,10 +1,11 @@
 import type { ControlStore } from '#libs/core/control-store.js';
-import type { ConversionOptions, ConvertedDocument } from '#libs/core/conversion.js';
+import type { ConvertedDocument } from '#libs/core/conversion.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Logger } from '#libs/observability/logger.js';
+import type { ConvertOptions } from '#libs/openapi/convert.js';
 
 /** Rejects with `DocumentError` when nothing can be made of the bytes; never blocks the event loop. */
-export type ConvertDocument = (bytes: Uint8Array, options: ConversionOptions) => Promise<ConvertedDocument>;
+export type ConvertDocument = (bytes: Uint8Array, options: ConvertOptions) => Promise<ConvertedDocument>;
 
 /** Calls back every `ms` milliseconds until the answered function is called. */
 export type Every = (ms: number, callback: () => void) => () => void;

@@ -91,7 +91,7 @@ export class Importer {
     const conversion = conversionOptions(request, previous, url);
     const tools = await this.#store.listTools(tenant);
     const takenNames = [...PLATFORM_TOOLS, ...tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name)];
-    const document = await this.parts.convert(bytes, { ...conversion, takenNames });
+    const document = await this.parts.convert(bytes, { ...conversion, takenNames, fileName: url?.split('?', 1)[0] ?? 'document' });
 
     if (request.dryRun) {
       const diff = compare(tools.filter((tool) => tool.apiName === request.name), document.tools);

@@ -9,7 +9,7 @@ import { SchemaPipe } from './schema-pipe.js';
 export const AdminController = (path: string, tag: string): ClassDecorator => applyDecorators(
   Controller(`admin/v1/${path}`),
   UsePipes(new SchemaPipe()),
-  UseFilters(new ProblemFilter()),
+  UseFilters(ProblemFilter),
   ApiTags(tag),
   ApiBearerAuth(),
 );

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { PUBLIC_ROUTES, refusal } from './access.js';
+import { type ControllerParts, PARTS } from '../parts.js';
+import { ADMIN_PUBLIC_ROUTES, refusal } from './access.js';
 import { answerFailure } from './problem-filter.js';
 import { Problem } from './problem.js';
 import { principalOf, rememberMediaType } from './request.js';
@@ -20,20 +21,20 @@ const RAW = 'application/vnd.stoa.raw';
  */
 @Injectable()
 export class AdminHttp {
-  constructor(@Inject(HttpAdapterHost) host: HttpAdapterHost) {
+  constructor(@Inject(HttpAdapterHost) host: HttpAdapterHost, @Inject(PARTS) { log }: Pick<ControllerParts, 'log'>) {
     const server = host.httpAdapter.getInstance<FastifyInstance>();
     server.addContentTypeParser(RAW, { parseAs: 'buffer', bodyLimit: MAX_DOCUMENT_BYTES }, (_request, body, done) => done(null, body));
-    server.addHook('onRoute', guardRoute);
+    server.addHook('onRoute', (route) => { guardRoute(route, log); });
   }
 }
 
-function guardRoute(route: RouteOptions): void {
+function guardRoute(route: RouteOptions, log: ControllerParts['log']): void {
   if (!route.url.startsWith(`${ADMIN}/`)) return;
   const isImport = route.url === IMPORT_ROUTE && route.method === 'POST';
-  route.errorHandler = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => { answerFailure(error, request, reply); };
+  route.errorHandler = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => { answerFailure(error, { request, reply, log }); };
   route.bodyLimit = isImport ? MAX_DOCUMENT_BYTES : MAX_BODY_BYTES;
   route.preParsing = [
-    ...(PUBLIC_ROUTES.includes(route.url) ? [] : [authorize]),
+    ...(ADMIN_PUBLIC_ROUTES.includes(`GET ${route.url}`) ? [] : [authorize]),
     ...(isImport ? [takeBytes] : []),
   ];
 }

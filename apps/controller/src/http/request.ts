@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Principal } from '#libs/core/principal.js';
 
-/** Who calls, as the door proved it; undefined when no door stands before this process. */
+/** Who calls, as the door (`#libs/auth/door.js`) proved it; undefined where no door stands, and then nobody may do anything. */
 export const principalOf = (request: FastifyRequest): Principal | undefined => (request as { principal?: Principal }).principal;
 
 const documentTypes = new WeakMap<FastifyRequest, string>();

@@ -30,7 +30,7 @@ const PAGE = `<!doctype html>
 const CONTENT_SECURITY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 @Controller('admin/v1')
-@UseFilters(new ProblemFilter())
+@UseFilters(ProblemFilter)
 @ApiExcludeController()
 export class OpenApiController {
   #document: Promise<string> | undefined;
