@@ -7,6 +7,7 @@ import type { GatewayParts } from './parts.js';
 import { createPlatform, type Platform } from './platform/platform.js';
 import { platformInfo } from './platform/platform-info.js';
 import { CalledRequests, observeCalls } from './settlement.js';
+import { tracedCalls, tracedPolicy } from './spans.js';
 import { visibleTargets } from './visible.js';
 
 /** The data plane without its doors. */
@@ -23,6 +24,10 @@ export function composeGateway(parts: GatewayParts): Gateway {
   const called = new CalledRequests();
   const platform = createPlatform(parts.platformTools ? [platformInfo({ build: parts.build, catalogue: parts.catalogue, protocolVersions: PROTOCOL_VERSIONS })] : [], []);
   const listing = visibleTargets(parts.catalogue, platform);
-  const runCall = composeCallLine(parts, platform, [observeCalls(parts.logger, parts.metrics, called), ...(parts.settlements ?? [])]);
+  const settlements = [observeCalls(parts.logger, parts.metrics, called), ...(parts.settlements ?? [])];
+  const { tracing } = parts;
+  const runCall = tracing
+    ? tracedCalls(composeCallLine({ ...parts, policy: tracedPolicy(parts.policy, tracing) }, platform, settlements), tracing)
+    : composeCallLine(parts, platform, settlements);
   return { runCall, listing, platform, health, called };
 }

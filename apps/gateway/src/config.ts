@@ -45,6 +45,8 @@ export const GatewayConfig = z.object({
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
   credentialsDir: z.string().optional().meta({ env: 'CREDENTIALS_DIR', description: 'Folder of backend secrets, {CREDENTIALS_DIR}/{tenant}/{name}.' }),
   maxBodyBytes: z.coerce.number().int().min(1024).max(64 * 1024 * 1024).default(1024 * 1024).meta({ env: 'MAX_BODY_BYTES', description: 'Largest request body, in bytes; more is answered 413.' }),
+  cursorKey: z.string().regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits').optional().meta({ env: 'CURSOR_KEY', description: 'Seals cursors and request states; the same in every replica. Unset: made at random at each start, so that cursors end with the process.', secret: true }),
+  allowedHosts: list().prefault('').meta({ env: 'ALLOWED_HOSTS', description: 'Host names, without port, that /mcp answers to; unset: any. Set it where the gateway listens on loopback (DNS rebinding).' }),
   allowedOrigins: list().prefault('').meta({ env: 'ALLOWED_ORIGINS', description: 'Origins beside CORS_ORIGINS that browsers may call /mcp from.' }),
 
   corsOrigins: list().prefault('https://console.stoa.dev,https://portal.stoa.dev,https://console.gostoa.dev,https://portal.gostoa.dev').meta({ env: 'CORS_ORIGINS', description: 'Origins that browsers may call from. `*` is refused: answers depend on who asks.' }),

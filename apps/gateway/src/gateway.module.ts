@@ -1,4 +1,4 @@
-import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Inject, Module, type OnApplicationShutdown, type Type } from '@nestjs/common';
 import type { Gateway } from './compose.js';
 import { HealthController, LIFECYCLE, MetricsController } from './http/health.controller.js';
 import { type About, InfoController, SERVICE } from './http/info.controller.js';
@@ -6,17 +6,20 @@ import { PromptsController } from './http/prompts.controller.js';
 import { ResourcesController } from './http/resources.controller.js';
 import { RestHttp } from './http/rest-http.js';
 import { ToolsController } from './http/tools.controller.js';
+import { WellKnownController } from './http/well-known.controller.js';
 import { McpModule } from './mcp/mcp.module.js';
 import type { McpDoorOptions } from './mcp/options.js';
 import type { GatewayParts } from './parts.js';
-import { ABOUT, APIS, HEALTH, HTTP_SETTINGS, LISTING, METRICS, principalOf, REST_LOG, RUN_CALL } from './tokens.js';
+import { ABOUT, APIS, CLOSERS, HEALTH, HTTP_SETTINGS, LISTING, METRICS, principalOf, PROTECTED_RESOURCE, REST_LOG, RUN_CALL } from './tokens.js';
 
 const HTTP: readonly Type[] = [InfoController, HealthController];
 const REST: readonly Type[] = [ToolsController, ResourcesController, PromptsController];
 
 /** The data plane as one Nest module: alone in the gateway process, beside the controller's in the standalone one. */
 @Module({})
-export class GatewayModule {
+export class GatewayModule implements OnApplicationShutdown {
+  constructor(@Inject(CLOSERS) private readonly closers: NonNullable<GatewayParts['closers']>) {}
+
   static with(parts: GatewayParts, gateway: Gateway): DynamicModule {
     const about: About = {
       build: parts.build, environment: parts.environment, startedAt: parts.lifecycle.startedAt,
@@ -24,10 +27,11 @@ export class GatewayModule {
     };
     return {
       module: GatewayModule,
-      imports: [...(parts.modules ?? []), ...(parts.mcp ? [McpModule.with(mcpDoor(parts, gateway, parts.mcp))] : [])],
-      controllers: [...HTTP, ...(parts.metrics ? [MetricsController] : []), ...(parts.rest ? REST : [])],
+      imports: parts.mcp ? [McpModule.with(mcpDoor(parts, gateway, parts.mcp))] : [],
+      controllers: [...HTTP, ...(parts.metrics ? [MetricsController] : []), ...(parts.protectedResource ? [WellKnownController] : []), ...(parts.rest ? REST : [])],
       providers: [
         ...(parts.rest ? [RestHttp] : []),
+        { provide: CLOSERS, useValue: parts.closers ?? [] },
         { provide: ABOUT, useValue: about },
         { provide: HEALTH, useValue: gateway.health },
         { provide: LIFECYCLE, useValue: parts.lifecycle },
@@ -36,9 +40,14 @@ export class GatewayModule {
         { provide: LISTING, useValue: gateway.listing },
         { provide: APIS, useValue: parts.catalogue },
         { provide: HTTP_SETTINGS, useValue: { maxBodyBytes: parts.maxBodyBytes } },
+        { provide: PROTECTED_RESOURCE, useValue: parts.protectedResource },
         { provide: REST_LOG, useValue: parts.logger },
       ],
     };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    for (const close of this.closers) await close();
   }
 }
 

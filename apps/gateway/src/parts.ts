@@ -1,4 +1,3 @@
-import type { DynamicModule } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { ArgumentValidator, Backend, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, Settlement } from '#libs/core/ports.js';
@@ -52,10 +51,19 @@ export interface GatewayParts extends ServerParts {
   readonly platformTools: boolean;
   /** The MCP door, without what is made here. Undefined: switched off. */
   readonly mcp: Pick<McpDoorOptions, 'allowedOrigins' | 'allowedHosts' | 'cursorKey' | 'limits'> | undefined;
+  /** What clients need to get a token (RFC 9728); undefined where authentication is off. */
+  readonly protectedResource?: ProtectedResource;
   /** Platform administrators' overview of tenants (`stoa_tenants`); undefined where the data plane cannot know. */
   readonly tenants?: () => Promise<readonly TenantSummary[]>;
-  /** Nest modules whose life is bound to the application: database, egress. */
-  readonly modules?: readonly DynamicModule[];
+  /** Given back in this order once the server takes no more calls. */
+  readonly closers?: readonly (() => Promise<void> | void)[];
 }
 
 export interface TenantSummary { readonly id: string; readonly revision: number }
+
+export interface ProtectedResource {
+  /** Canonical URL of the MCP endpoint. */
+  readonly resource: string;
+  readonly authorizationServers: readonly string[];
+  readonly scopes: readonly string[];
+}

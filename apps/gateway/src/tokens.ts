@@ -5,11 +5,13 @@ import type { Principal } from '#libs/core/principal.js';
 /** What the controllers are given; each asks for what it uses. */
 export const ABOUT = Symbol('About');
 export const HEALTH = Symbol('Health');
+export const CLOSERS = Symbol('Closers');
 export const METRICS = Symbol('Metrics');
 export const RUN_CALL = Symbol('RunCall');
 export const LISTING = Symbol('Listing');
 export const APIS = Symbol('Apis');
 export const HTTP_SETTINGS = Symbol('HttpSettings');
+export const PROTECTED_RESOURCE = Symbol('ProtectedResource');
 export const REST_LOG = Symbol('RestLog');
 
 /** Whom the authentication hook proved. Where an operator switched authentication off there is nobody, who sees platform tools alone. */
