@@ -43,14 +43,15 @@ const ISSUER = 'https://issuer.bench.example';
 const AUDIENCE = 'https://gateway.bench.example/mcp';
 const TOKENS = 50;
 
+const operation = (id: string): object => ({
+  get: {
+    operationId: id, summary: 'Look at one pet', description: 'Answers the pet of this number, whatever its status.',
+    parameters: [{ name: 'petId', in: 'path', required: true, description: 'The pet\'s number.', schema: { type: 'integer', minimum: 0 } }],
+    responses: { 200: { description: 'The pet.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Pet' } } } } },
+  },
+});
+
 function document(backendPort: number, tools: number): string {
-  const operation = (id: string): object => ({
-    get: {
-      operationId: id, summary: 'Look at one pet', description: 'Answers the pet of this number, whatever its status.',
-      parameters: [{ name: 'petId', in: 'path', required: true, description: 'The pet\'s number.', schema: { type: 'integer', minimum: 0 } }],
-      responses: { 200: { description: 'The pet.', content: { 'application/json': { schema: { $ref: '#/components/schemas/Pet' } } } } },
-    },
-  });
   const paths = Object.fromEntries(Array.from({ length: tools }, (_, index) => [`/${index === 0 ? '' : `v${index}/`}pets/{petId}`, operation(index === 0 ? 'get_pet' : `get_pet_${index}`)]));
   return JSON.stringify({
     openapi: '3.1.0', info: { title: 'Bench', version: '1' }, servers: [{ url: `http://127.0.0.1:${backendPort}` }], paths,
@@ -106,7 +107,7 @@ async function main(backendPort: number, rung: Rung): Promise<void> {
     catalogue: await catalogue(backendPort, rung.tools ?? 1),
     policy: configuredDecision('open'), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
     validator: rung.validation ? validator : { validate: (_target, args) => ({ input: args as Readonly<Record<string, unknown>> }) },
-    backends: { rest: new RestBackend({ outbound: egress, credentials: createCredentialResolver({ environment: {} }), version: '0.1.0', ...(rung.validation ? { checkOutput: validator.checkOutput } : {}) }) },
+    backends: { rest: new RestBackend({ outbound: egress, credentials: createCredentialResolver({ environment: {} }), version: '0.1.0', ...(rung.validation ? { checkOutput: (target: Target, value: unknown) => validator.checkOutput(target, value) } : {}) }) },
     checks: [], maxBodyBytes: 1_048_576, rest: true, platformTools: false,
     mcp: { allowedOrigins: [], cursorKey: Buffer.alloc(32, 7), ...(rung.pageSize === undefined ? {} : { limits: { pageSize: rung.pageSize } }) },
   });

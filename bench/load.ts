@@ -104,11 +104,11 @@ async function run(order: LoadOrder): Promise<LoadReport> {
   connections.forEach((connection) => { connection.close(); });
   // What was due and never answered is slow, not absent.
   const unanswered = waiting.map((due) => performance.now() - due);
-  const sorted = Float64Array.from([...latencies, ...unanswered]).sort();
+  const sorted = Float64Array.from([...latencies, ...unanswered]).toSorted();
   const at = (quantile: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] ?? 0;
   return { calls: latencies.length - failures, seconds, failures, firstFailure, bytes, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
-process.on('message', (order: LoadOrder) => { void run(order).then((report) => { process.send?.(report); }); });
+process.on('message', (order: LoadOrder) => { void (async () => { process.send?.(await run(order)); })(); });
 process.on('disconnect', () => { process.exit(); });
 process.send?.({ port: 0 });

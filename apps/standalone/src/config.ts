@@ -4,7 +4,7 @@ import { flag, list } from '#libs/configuration/read-config.js';
 /** The whole configuration of the product in one process; docs/configuration.md is generated from it. */
 export const StandaloneConfig = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(8080).meta({ env: 'STOA_PORT', description: 'TCP port of everything: MCP, admin API, local issuer. 0 takes any free one.' }),
-  host: z.string().default('127.0.0.1').meta({ env: 'STOA_HOST', description: 'Address to listen on. Anyone who can reach it can ask the local issuer for its keys, and whoever reads cli.json for tokens.' }),
+  host: z.string().regex(/^(localhost|::1|127(\.\d{1,3}){3})$/, 'expected a loopback address: the local issuer asks for no password').default('127.0.0.1').meta({ env: 'STOA_HOST', description: 'Loopback address to listen on. For other computers run the gateway and the controller with an issuer of your own.' }),
   home: z.string().min(1).default('.stoa').meta({ env: 'STOA_HOME', description: 'Data folder: database, keys of the issuer, demo data, and the connection of the stoa command. One process at a time.' }),
   demo: flag().prefault('true').meta({ env: 'STOA_DEMO', description: 'Tenants acme and globex with a demo API each; their services run in this process.' }),
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have beside loopback, which is always allowed here: CIDR or host, optional `:port`.' }),
@@ -13,6 +13,3 @@ export const StandaloneConfig = z.object({
   drainSeconds: z.coerce.number().min(0).max(600).default(10).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds: calls in flight finish, streams are closed.' }),
 });
 export type StandaloneConfig = z.infer<typeof StandaloneConfig>;
-
-/** The product's version, as in package.json; a test holds the two together. */
-export const VERSION = '0.1.0';

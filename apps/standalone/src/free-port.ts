@@ -23,7 +23,7 @@ export function freePort(host: string, port: number): Promise<number> {
 
 export function portUnavailable(host: string, port: number, error: NodeJS.ErrnoException): PortUnavailable {
   const fix = 'stop what listens there, or set STOA_PORT to another port';
-  switch (error.code) {
+  switch (error.code ?? '') {
     case 'EADDRINUSE': return new PortUnavailable(`Port ${port} of ${host} is in use: ${fix}`, { cause: error });
     case 'EACCES': return new PortUnavailable(`Port ${port} of ${host} is not allowed to this user: set STOA_PORT to a port above 1023`, { cause: error });
     case 'EADDRNOTAVAIL': case 'ENOTFOUND': return new PortUnavailable(`${host} is not an address of this machine: set STOA_HOST to one, as 127.0.0.1`, { cause: error });
