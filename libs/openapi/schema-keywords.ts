@@ -44,16 +44,21 @@ export function hasKind(kind: KeywordKind, value: unknown): boolean {
 
 /** Longest pattern carried over, in characters. */
 const MAX_PATTERN = 1024;
-const patterns = new Map<string, boolean>();
+const patterns = new Map<string, string | undefined>();
 
-/** ECMA-262 with the `u` flag, as JSON Schema 2020-12 §6.4 recommends and validators compile. */
-export function isPattern(pattern: string): boolean {
-  let known = patterns.get(pattern);
-  if (known === undefined) {
-    known = pattern.length <= MAX_PATTERN && compiles(pattern);
-    if (patterns.size < 10_000) patterns.set(pattern, known);
-  }
+/**
+ * The pattern as ECMA-262 with the `u` flag, which is what JSON Schema 2020-12 §6.4 recommends and validators compile. Escapes
+ * of characters that need none (`\\-`, `\\_`), an error under that flag, are written out. Undefined: no such regular expression.
+ */
+export function unicodePattern(pattern: string): string | undefined {
+  if (patterns.has(pattern)) return patterns.get(pattern);
+  const known = pattern.length > MAX_PATTERN ? undefined : [pattern, pattern.replace(/\\([\s\S])/g, writeOut)].find(compiles);
+  if (patterns.size < 10_000) patterns.set(pattern, known);
   return known;
+}
+
+function writeOut(escape: string, character: string): string {
+  return /[A-Za-z0-9^$\\.*+?()[\]{}|/]/.test(character) || character.charCodeAt(0) > 0x7f ? escape : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
 function compiles(pattern: string): boolean {

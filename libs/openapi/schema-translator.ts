@@ -4,7 +4,7 @@ import { cleanText } from '#libs/openapi/clean-text.js';
 import type { References } from '#libs/openapi/references.js';
 import { isObject, listOf, member, token } from '#libs/openapi/raw.js';
 import type { RawObject } from '#libs/openapi/raw.js';
-import { KEYWORDS, TYPES, hasKind, isOfType, isPattern } from '#libs/openapi/schema-keywords.js';
+import { KEYWORDS, TYPES, hasKind, isOfType, unicodePattern } from '#libs/openapi/schema-keywords.js';
 import { oneWayNames } from '#libs/openapi/schema-pool.js';
 import type { SchemaPool, SchemaScope } from '#libs/openapi/schema-pool.js';
 
@@ -148,7 +148,7 @@ export class SchemaTranslator {
         else this.#dropped(key, at);
         return;
       case 'pattern':
-        if (typeof value === 'string' && isPattern(value)) out['pattern'] = value;
+        if (typeof value === 'string' && unicodePattern(value) !== undefined) out['pattern'] = unicodePattern(value);
         else note(scope.notes, 'pattern-not-ecmascript', 'is not a regular expression of ECMA-262 with the u flag, or is longer than 1024 characters; not enforced', inner);
         return;
       case 'discriminator': this.#discriminator(value, at); return;
@@ -181,7 +181,7 @@ export class SchemaTranslator {
   #patternProperties(value: unknown, at: At): void {
     if (!isObject(value)) { this.#dropped('patternProperties', at); return; }
     const inner = `${at.pointer}/patternProperties`;
-    const legal = Object.entries(value).filter(([pattern]) => isPattern(pattern));
+    const legal = Object.entries(value).filter(([pattern]) => unicodePattern(pattern) === pattern);
     at.out['patternProperties'] = this.#map(Object.fromEntries(legal), inner, at.scope);
     if (legal.length === Object.keys(value).length) return;
     // Without its pattern a property would fall under these, which would narrow.
