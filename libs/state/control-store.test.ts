@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { databaseCatalogueSource } from './catalogue-source.js';
 import { controlStoreContract } from './control-store.contract.js';
 import { databaseControlStore } from './control-store.js';
 import { openDatabase } from './database.js';
+import { emptyFolder } from './empty-folder.contract.js';
 import { FakeControlStore } from './fake-control-store.js';
 import { migrate } from './migrate.js';
 
@@ -14,11 +12,11 @@ controlStoreContract('in memory', async () => {
 });
 
 controlStoreContract('PGlite', async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'stoa-state-'));
-  const database = await openDatabase({ directory: path.join(folder, 'data') });
+  const { data, remove } = await emptyFolder();
+  const database = await openDatabase({ directory: data });
   await migrate(database);
   return {
     store: databaseControlStore(database), source: databaseCatalogueSource(database),
-    close: async () => { await database.close(); await rm(folder, { recursive: true, force: true }); },
+    close: async () => { await database.close(); await remove(); },
   };
 });
