@@ -12,7 +12,7 @@ import { migrate } from '#libs/state/migrate.js';
 import { readBuildInfo } from './build-info.js';
 import { ControllerConfig, issuerOf } from './config.js';
 import { createController } from './create-controller.js';
-import { PUBLIC_ROUTES } from './http/access.js';
+import { ADMIN_PUBLIC_ROUTES } from './http/access.js';
 import { ControllerMetrics } from './probes/controller-metrics.js';
 import { PROBE_ROUTES } from './probes/process-parts.js';
 import { equipServer } from './server.js';
@@ -55,7 +55,7 @@ async function start(config: ControllerConfig, logger: Logger): Promise<() => Pr
       equipServer(server, {
         logger, metrics,
         authenticate: (root) => {
-          installDoor(root, { verifier, isPublic: publicRoutes([...PROBE_ROUTES, ...PUBLIC_ROUTES.map((route) => `GET ${route}`)]), resourceMetadataUrl: `${origin}/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}` });
+          installDoor(root, { verifier, isPublic: publicRoutes([...PROBE_ROUTES, ...ADMIN_PUBLIC_ROUTES]), resourceMetadataUrl: `${origin}/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}` });
         },
       });
     },

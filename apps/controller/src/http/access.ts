@@ -7,8 +7,8 @@ const ADMINS: readonly Role[] = ['cpi-admin', 'tenant-admin'];
 const IMPORTERS: readonly Role[] = ['cpi-admin', 'tenant-admin', 'devops'];
 const READERS: readonly Role[] = ['cpi-admin', 'tenant-admin', 'devops', 'viewer'];
 
-/** Served to GET without a token: the API's own description holds nothing of any tenant. For the door's list. */
-export const PUBLIC_ROUTES: readonly string[] = ['/admin/v1/openapi.json', '/admin/v1/docs', '/admin/v1/docs/:file'];
+/** Served without a token, as `METHOD /route` for the door's list: the API's own description holds nothing of any tenant. */
+export const ADMIN_PUBLIC_ROUTES: readonly string[] = ['GET /admin/v1/openapi.json', 'GET /admin/v1/docs', 'GET /admin/v1/docs/:file'];
 
 /**
  * Who may do what: the whole authorization of the admin API. All roles but `cpi-admin` are confined to their own tenant.

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { type ControllerParts, PARTS } from '../parts.js';
-import { PUBLIC_ROUTES, refusal } from './access.js';
+import { ADMIN_PUBLIC_ROUTES, refusal } from './access.js';
 import { answerFailure } from './problem-filter.js';
 import { Problem } from './problem.js';
 import { principalOf, rememberMediaType } from './request.js';
@@ -34,7 +34,7 @@ function guardRoute(route: RouteOptions, log: ControllerParts['log']): void {
   route.errorHandler = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => { answerFailure(error, { request, reply, log }); };
   route.bodyLimit = isImport ? MAX_DOCUMENT_BYTES : MAX_BODY_BYTES;
   route.preParsing = [
-    ...(PUBLIC_ROUTES.includes(route.url) ? [] : [authorize]),
+    ...(ADMIN_PUBLIC_ROUTES.includes(`GET ${route.url}`) ? [] : [authorize]),
     ...(isImport ? [takeBytes] : []),
   ];
 }
