@@ -35,15 +35,17 @@ export function createArgumentValidator(): Validator {
     }
     return pool;
   };
-  /** Undefined when the value passes. */
-  const check = (compiler: SchemaCompiler, schema: JsonSchema, value: unknown): ArgumentIssue[] | undefined => {
+  /** Undefined when the value passes. `final`: looking again would find nothing more. */
+  const check = (compiler: SchemaCompiler, schema: JsonSchema, value: unknown): { issues: ArgumentIssue[]; final: boolean } | undefined => {
     try {
       const validate: ValidateFunction = compiler.compile(schema);
       guard.begin();
-      return validate(value) ? undefined : issuesOf(validate.errors ?? []);
+      return validate(value) ? undefined : { issues: issuesOf(validate.errors ?? []), final: false };
     } catch (failure) {
-      if (failure instanceof PatternTooSlow) return [{ pointer: '', message: `cannot be checked in time against the pattern ${JSON.stringify(failure.pattern.slice(0, 100))}; use a shorter value` }];
-      return [{ pointer: '', message: `cannot be checked: ${failure instanceof RangeError ? 'the schema refers to itself without end' : reason(failure)}` }];
+      const message = failure instanceof PatternTooSlow
+        ? `cannot be checked in time against the pattern ${JSON.stringify(failure.pattern.slice(0, 100))}; use a shorter value`
+        : `cannot be checked: ${failure instanceof RangeError ? 'the schema refers to itself without end' : reason(failure)}`;
+      return { issues: [{ pointer: '', message }], final: true };
     }
   };
   return {
@@ -53,13 +55,14 @@ export function createArgumentValidator(): Validator {
       const pool = poolOf(target.definitions);
       const found = check(pool.first, target.inputSchema, input);
       if (found === undefined) return { input: input as Readonly<Record<string, unknown>> };
-      const all = isSmall(input) ? check(pool.all, target.inputSchema, input) : undefined;
-      return { issues: all && all.length > 0 ? all : found.length > 0 ? found : [{ pointer: '', message: 'does not match the schema' }] };
+      const all = found.final || !isSmall(input) ? undefined : check(pool.all, target.inputSchema, input);
+      const issues = [all?.issues ?? [], found.issues].find((list) => list.length > 0);
+      return { issues: issues ?? [{ pointer: '', message: 'does not match the schema' }] };
     },
     checkOutput(target, value) {
       if (target.outputSchema === undefined) return undefined;
       const found = check(poolOf(target.definitions).output, target.outputSchema, value);
-      return found?.map(({ pointer, message }) => `${pointer === '' ? 'the answer' : pointer} ${message}`).join('; ');
+      return found?.issues.map(({ pointer, message }) => `${pointer === '' ? 'the answer' : pointer} ${message}`).join('; ');
     },
   };
 }

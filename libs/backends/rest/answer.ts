@@ -12,7 +12,7 @@ const TEXT_TYPE = /^(?:text\/|multipart\/|application\/(?:[\w.+-]*\+)?(?:xml|jso
 
 /**
  * A backend's answer as a tool result: JSON and other text as one text block with the backend's own characters, images and audio as their
- * blocks, other bytes as an embedded resource, nothing (204, HEAD) as an empty text. Status ≥ 400 is a tool error.
+ * blocks, other bytes as an embedded resource, nothing (204, HEAD) as an empty text, a bare redirect as a sentence. Status ≥ 400 is a tool error.
  * JSON that parses is `structuredContent` too, in the same bytes. `uri` names an embedded resource.
  */
 export function answerOf(response: OutboundResponse, uri: string): ReadAnswer {
@@ -23,7 +23,9 @@ export function answerOf(response: OutboundResponse, uri: string): ReadAnswer {
   const base = { type: 'tool', isError, backendStatus: status, ...(isError ? { meta: { error_code: 'BACKEND_ERROR' } } : {}) } as const;
   if (bytes.length > 0 && isBinary(type, bytes)) return { result: { ...base, content: [block(type, bytes, uri)] }, value: undefined };
 
-  const text = decode(bytes, type);
+  const text = bytes.length === 0 && status >= 300 && status < 400 && headers['location'] !== undefined
+    ? `The backend answered ${status} and points to ${headers['location']}. Redirects are not followed.`
+    : decode(bytes, type);
   const content: ContentBlock[] = [{ type: 'text', text }];
   if (isError || !JSON_TYPE.test(type)) return { result: { ...base, content }, value: undefined };
   const value = parse(text);

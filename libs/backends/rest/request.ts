@@ -96,7 +96,7 @@ function expand(parts: Plan['path'], take: (slot: Slot) => unknown, look: (value
   for (const part of parts) {
     if (typeof part === 'string') { out += part; continue; }
     const value = take(part);
-    const text = pathExpression(part, value, part.encode);
+    const text = part.parameter.content === undefined ? pathExpression(part, value, part.encode) : part.encode(value);
     if (text === undefined || text === '') throw new Unsendable('must not be empty: it stands in the path');
     if (!isHarmless(text)) look(value);
     out += text;
