@@ -41,7 +41,7 @@ import { freePort, portUnavailable } from './free-port.js';
 import { createLocalIssuer } from './issuer/issuer.js';
 import type { DemoUser } from './issuer/login-page.js';
 import { ISSUER_PUBLIC_ROUTES } from './issuer/mount.js';
-import { type Closer, StandaloneModule } from './standalone.module.js';
+import { closeAll, type Closer, StandaloneModule } from './standalone.module.js';
 
 /** Backends on this computer may be called; everything else that is private only where EGRESS_ALLOW says so. */
 export const LOOPBACK = ['127.0.0.0/8', '::1/128', 'localhost'] as const;
@@ -68,11 +68,11 @@ export async function startStandalone(config: StandaloneConfig, environment: Rea
   const port = await freePort(config.host, config.port);
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   const closers: Closer[] = [];
-  const closeAll = async (): Promise<void> => { for (const close of closers.splice(0)) await close(); };
   try {
     return await compose(config, { port, url, environment, closers });
   } catch (failure) {
-    await closeAll();
+    // The first failure is the one to tell.
+    await closeAll(closers).catch(() => undefined);
     throw failure;
   }
 }
