@@ -34,22 +34,6 @@ export function readConnection(env: Environment, cwd = process.cwd()): Connectio
   throw new CommandError(`No running product is known in ${folders.join(' or ')}: run npm start, or set STOA_HOME to its data folder.`);
 }
 
-const TokenAnswer = z.object({ access_token: z.string().min(1) });
-
-/** A bearer token of the local issuer for a principal of this tenant with this role, by client credentials. */
-export async function requestToken(connection: Connection, wanted: { readonly tenant: string | undefined; readonly role: string }): Promise<string> {
-  const { token_endpoint: endpoint } = z.object({ token_endpoint: z.url() }).parse(await send(connection, new Request(`${connection.issuer}/.well-known/openid-configuration`)).then((r) => r.json()));
-  const body = new URLSearchParams({ grant_type: 'client_credentials', resource: `${connection.url}/mcp`, role: wanted.role });
-  if (wanted.tenant !== undefined) body.set('tenant', wanted.tenant);
-  const credentials = `${encodeURIComponent(connection.clientId)}:${encodeURIComponent(connection.clientSecret)}`;
-  const answer = await send(connection, new Request(endpoint, {
-    method: 'POST', body, headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` },
-  }));
-  const text = await answer.text();
-  if (!answer.ok) throw new CommandError(`The issuer refused a token: ${problem(text, answer.status)}`);
-  return TokenAnswer.parse(parseJson(text)).access_token;
-}
-
 /** The admin API, as one principal. Paths are below `/admin/v1`. */
 export class AdminClient {
   constructor(private readonly connection: Connection, private readonly token: string) {}
@@ -89,15 +73,12 @@ async function send(connection: Connection, request: Request): Promise<Response>
 }
 
 const Detail = z.object({ detail: z.union([z.string(), z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])).default([]), msg: z.string() }))]) });
-const OAuthError = z.object({ error: z.string(), error_description: z.string().optional() });
 
 /** What the server said of a failure, in one line. */
-export function problem(text: string, status: number): string {
+function problem(text: string, status: number): string {
   const body = parseJson(text);
   const detail = Detail.safeParse(body);
   if (detail.success) return typeof detail.data.detail === 'string' ? detail.data.detail : detail.data.detail.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ');
-  const oauth = OAuthError.safeParse(body);
-  if (oauth.success) return oauth.data.error_description ?? oauth.data.error;
   return `HTTP ${status}${text === '' ? '' : `: ${text.slice(0, 300)}`}`;
 }
 

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { AdminClient, CommandError, readConnection, requestToken } from './client.js';
+import { AdminClient, CommandError, readConnection } from './client.js';
 import type { Io } from './io.js';
+import { getToken } from './token.js';
 
 export const IMPORT_HELP = `stoa import FILE|URL|- --tenant T [options]
 
@@ -53,19 +54,21 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
   if (values.refresh !== undefined && !isUrl) throw new CommandError('--refresh is for documents that come from a URL', 2);
   const selector = given({ tags: values.tag, excludeTags: values['exclude-tag'], methods: values.method?.map((method) => method.toUpperCase()), pathPrefix: values['path-prefix'] });
   const naming = given({ prefix: values.prefix, suffix: values.suffix });
-  const name = values.name ?? nameOf(source);
+  const bytes = isUrl ? new Uint8Array() : read(source, io);
+  const name = values.name ?? (source === '-' ? nameInside(bytes) : nameOf(source));
   const options = given({ baseUrl: values['base-url'], selector: ifAny(selector), naming: ifAny(naming), refreshInterval: values.refresh, dryRun: values['dry-run'] || undefined });
 
   const connection = readConnection(io.env);
-  const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.role }));
+  const admin = new AdminClient(connection, await getToken({ home: undefined, tenant: values.tenant, role: values.role }, io.env));
   const path = `/tenants/${encodeURIComponent(values.tenant)}/apis`;
-  let answer: unknown;
-  if (isUrl) answer = await admin.call('POST', path, { ...options, name, source: { url: source } });
-  else if (options.selector === undefined && options.naming === undefined) {
+  const send = (): Promise<unknown> => {
+    if (isUrl) return admin.call('POST', path, { ...options, name, source: { url: source } });
+    if (options.selector !== undefined || options.naming !== undefined) return admin.call('POST', path, { ...options, name, source: { inline: text(bytes, source) } });
     // As it is, whatever its encoding: the server says what is wrong with it.
     const query = new URLSearchParams({ name, ...given({ baseUrl: values['base-url'], dryRun: values['dry-run'] ? 'true' : undefined }) });
-    answer = await admin.upload(`${path}?${query.toString()}`, read(source, io), 'application/octet-stream');
-  } else answer = await admin.call('POST', path, { ...options, name, source: { inline: text(read(source, io), source) } });
+    return admin.upload(`${path}?${query.toString()}`, bytes, 'application/octet-stream');
+  };
+  const answer = await send().catch((error: unknown) => { throw named(error, source); });
   if (values.json) { io.out(JSON.stringify(answer, undefined, 2)); return 0; }
   report(name, values.tenant, Imported.parse(answer), io);
   return 0;
@@ -101,13 +104,28 @@ function text(bytes: Uint8Array, source: string): string {
   }
 }
 
+/** The file belongs into the message; that the document was the request's body does not. */
+function named(error: unknown, source: string): unknown {
+  return error instanceof CommandError ? new CommandError(`${source === '-' ? 'standard input' : source}: ${error.message.replace(/^body: (?:document: )?/, '')}`) : error;
+}
+
+/** From the first `title` after `info`, in JSON or YAML: good enough to name what has no file name. */
+function nameInside(bytes: Uint8Array): string {
+  const head = new TextDecoder().decode(bytes.subarray(0, 65_536));
+  const title = /["']?\binfo["']?\s*:[\s\S]*?["']?\btitle["']?\s*:\s*["']?([^"'\n,}]{1,200})/.exec(head)?.[1];
+  if (title === undefined) throw new CommandError('No name can be made of this document: give one with --name', 2);
+  return slugOf(title, 'its title');
+}
+
 /** `https://api.example/v1/Pet Store.yaml` → `pet-store`. */
 function nameOf(source: string): string {
-  if (source === '-') throw new CommandError('stoa import - needs --name: standard input has none', 2);
   const path = /^https?:\/\//i.test(source) ? new URL(source).pathname.replace(/\/+$/, '') : source;
   const stem = decodeURIComponent(basename(path)).replace(/\.(json|ya?ml|txt)$/i, '').replace(/[.-](openapi|swagger)$/i, '');
-  const name = stem.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 63).replace(/-+$/, '');
-  if (name === '') throw new CommandError(`No name can be made of ${source}: give one with --name`, 2);
+  return slugOf(stem, source);
+}
+function slugOf(from: string, what: string): string {
+  const name = from.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 63).replace(/-+$/, '');
+  if (name === '') throw new CommandError(`No name can be made of ${what}: give one with --name`, 2);
   return name;
 }
 const ifAny = <T extends object>(fields: T): T | undefined => (Object.keys(fields).length > 0 ? fields : undefined);

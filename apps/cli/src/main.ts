@@ -7,11 +7,14 @@ interface Entry { readonly about: string; readonly load: () => Promise<{ readonl
 
 // Loaded when asked for: `stoa token` must not pay for the converter.
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  token: { about: 'print a bearer token of the local issuer', load: () => import('./token.js').then((m) => ({ run: m.tokenCommand, help: m.TOKEN_HELP })) },
   import: { about: 'make tools of an OpenAPI document', load: () => import('./import.js').then((m) => ({ run: m.importCommand, help: m.IMPORT_HELP })) },
   tenants: { about: 'list, create or delete tenants', load: () => import('./tenants.js').then((m) => ({ run: m.tenantsCommand, help: m.TENANTS_HELP })) },
   tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
   call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
+  convert: { about: 'show what becomes of a document, without a running product', load: () => import('./convert.js').then((m) => ({ run: m.convertCommand, help: m.CONVERT_HELP })) },
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
+  corpus: { about: 'convert every document below a folder and count', load: () => import('./corpus.js').then((m) => ({ run: m.corpusCommand, help: m.CORPUS_HELP })) },
 };
 
 const HELP = `stoa COMMAND [options]
@@ -35,6 +38,9 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) { io.out(help); return 0; }
   return run(args, io);
 }
+
+// A reader such as `head` that has enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => { process.exit(error.code === 'EPIPE' ? 0 : 1); });
 
 try {
   process.exitCode = await main(process.argv.slice(2));
