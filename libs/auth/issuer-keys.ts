@@ -41,6 +41,8 @@ export class IssuerKeys {
   private fetchedAt = -Infinity;
   private lookedForUnknownAt = -Infinity;
   private failures = 0;
+  /** Of the last fetch. */
+  private failure: string | undefined;
   private retryAt = -Infinity;
   private running: Promise<string | undefined> | undefined;
   private jwksUri: string | undefined;
@@ -78,7 +80,7 @@ export class IssuerKeys {
     const age = now() - this.fetchedAt;
     if (age < policy.refreshAfterMs) return undefined;
     const stale = age < policy.staleLimitMs;
-    if (now() < this.retryAt && this.running === undefined) return stale ? undefined : Promise.reject(this.unavailable('the last attempt to fetch keys failed'));
+    if (now() < this.retryAt && this.running === undefined) return stale ? undefined : Promise.reject(this.unavailable());
     const fetching = this.fetch();
     // Behind the call while the keys are only just due, or while the issuer is failing; an idle process first catches up.
     if (stale && (age < 2 * policy.refreshAfterMs || this.failures > 0)) return undefined;
@@ -87,7 +89,7 @@ export class IssuerKeys {
 
   private async caughtUp(fetching: Promise<string | undefined>, stale: boolean): Promise<void> {
     const failure = await fetching;
-    if (failure !== undefined && !stale) throw this.unavailable(failure);
+    if (failure !== undefined && !stale) throw this.unavailable();
   }
 
   /** Spends the budget for unknown ids: a fetch that this very call has just seen counts as the look. */
@@ -129,6 +131,7 @@ export class IssuerKeys {
       },
     ).then((failure) => {
       this.running = undefined;
+      this.failure = failure;
       this.options.fetched(failure);
       return failure;
     });
@@ -167,8 +170,8 @@ export class IssuerKeys {
     return getJson(this.options.outbound, url, this.options.policy.timeoutMs);
   }
 
-  private unavailable(reason: string): Unavailable {
-    return new Unavailable(`token issuer ${this.options.issuer}`, { cause: new Error(reason) });
+  private unavailable(): Unavailable {
+    return new Unavailable(`token issuer ${this.options.issuer}`, { cause: new Error(this.failure) });
   }
 }
 
