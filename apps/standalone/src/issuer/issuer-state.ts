@@ -26,7 +26,7 @@ export async function issuerState(folder: string): Promise<IssuerState> {
     const stored = StoredIssuer.safeParse(parsed(text));
     if (!stored.success) throw new Error(`${file} is damaged; remove it to make new keys (tokens given out so far end then)`);
     await chmod(file, 0o600);
-    return stored.data as IssuerState;
+    return stored.data;
   }
   const { privateKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true });
   const key: JWK = { ...await exportJWK(privateKey), kid: randomBytes(9).toString('base64url'), alg: 'RS256', use: 'sig' };
