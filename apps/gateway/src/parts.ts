@@ -55,6 +55,8 @@ export interface GatewayParts extends ServerParts {
   readonly protectedResource?: ProtectedResource;
   /** Platform administrators' overview of tenants (`stoa_tenants`); undefined where the data plane cannot know. */
   readonly tenants?: () => Promise<readonly TenantSummary[]>;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
   /** Given back in this order once the server takes no more calls. */
   readonly closers?: readonly (() => Promise<void> | void)[];
 }

@@ -1,0 +1,25 @@
+import type { CheckResult, Health } from '../health.js';
+import { answer, everyone, isPlatformAdmin, type PlatformTool, platformTarget } from './platform-tool.js';
+
+/** Reasons may name hosts of ours: platform administrators alone read them. */
+export const platformHealth = (health: Pick<Health, 'readiness'>): PlatformTool => ({
+  target: platformTarget({
+    name: 'stoa_platform_health', title: 'Platform health', category: 'Platform & Discovery',
+    description: 'Whether the platform and what it depends on are healthy, degraded or down, with the time each took to answer.',
+    properties: { components: { type: 'array', items: { type: 'string', maxLength: 64 }, maxItems: 32, description: 'Only these components, for example "database". Default: all.' } },
+  }),
+  visibleTo: everyone,
+  run: async ({ components }, call) => {
+    const { checks } = await health.readiness();
+    const asked = Array.isArray(components) && components.length > 0 ? new Set(components.map(String)) : undefined;
+    const shown: Record<string, object> = {};
+    for (const [name, check] of Object.entries(checks)) if (asked?.has(name) !== false) shown[name] = componentOf(check, isPlatformAdmin(call.principal));
+    for (const name of asked ?? []) shown[name] ??= { status: 'not_configured', latency_ms: null };
+    const judged = Object.values(checks);
+    const overall = judged.every(({ ok }) => ok) ? 'healthy' : checks['app_ready']?.ok === false ? 'down' : 'degraded';
+    return answer({ status: overall, components: shown, checked_at: new Date().toISOString() });
+  },
+});
+
+const componentOf = ({ ok, reason, latencyMs }: CheckResult, withReason: boolean): object =>
+  ({ status: ok ? 'healthy' : 'down', latency_ms: latencyMs, ...(withReason && reason !== undefined ? { reason } : {}) });
