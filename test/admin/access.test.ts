@@ -89,6 +89,11 @@ describe('who may do what', () => {
     expect(await seen(on, 'viewer')).toEqual([]);
   });
 
+  it('answers 404 in its own shape where no route is', async () => {
+    const answer = await on.ask('cpi-admin', 'GET /tenants/acme/nothing');
+    expect([answer.statusCode, answer.json()]).toEqual([404, { detail: 'Not Found' }]);
+  });
+
   it('reads no byte of the body of one who may not', async () => {
     const answer = await on.ask('viewer@acme', 'POST /tenants/acme/apis', Buffer.alloc(65 * 1024 * 1024), { 'content-type': 'application/yaml' });
     expect(answer.statusCode).toBe(403);

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { ControllerModule } from './controller.module.js';
+import { ProblemFilter } from './http/problem-filter.js';
 import type { ControllerParts } from './parts.js';
 import { ProbesController } from './probes/probes.controller.js';
 import { PROCESS, type ProcessParts } from './probes/process-parts.js';
@@ -21,6 +22,7 @@ export async function createController(parts: ControllerParts, own: ProcessParts
   const adapter = new FastifyAdapter(SERVER_OPTIONS);
   equip(adapter.getInstance<FastifyInstance>());
   const app = await NestFactory.create<NestFastifyApplication>(ControllerProcess.of(parts, own), adapter, { logger: false, bodyParser: false, abortOnError: false });
+  app.useGlobalFilters(new ProblemFilter(parts));
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   return app;

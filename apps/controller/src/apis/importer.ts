@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedDocument, ConvertedTool, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
@@ -76,7 +75,7 @@ export class Importer {
         return await this.locks.run(tenant, async () => {
           const api = await this.#known(tenant, name);
           if (!('url' in api.source) || api.source.url !== url) throw new Problem(409, `API ${name} was imported anew meanwhile`);
-          if (sha256(bytes) === api.specHash) return await this.#unchanged(tenant, api);
+          if (await sha256(bytes) === api.specHash) return await this.#unchanged(tenant, api);
           return await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
         });
       } catch (failure) {
@@ -181,7 +180,8 @@ const differs = (was: ToolRecord, tool: ConvertedTool): boolean => (was.edited ?
 const substance = ({ title, operationClass, deprecated, inputSchema, outputSchema, backend }: ToolRecord | ConvertedTool): string =>
   JSON.stringify([title, operationClass, deprecated, inputSchema, outputSchema, backend]);
 
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+/** Hexadecimal. Off this thread: a document may be 64 MiB. */
+const sha256 = async (bytes: Uint8Array): Promise<string> => Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
 
 /** JSON documents are objects: their first character that is not white space or a byte order mark is a brace. */
 const isJson = (bytes: Uint8Array): boolean => /^[\uFEFF\s]*\{/.test(Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 1024)).toString('utf8'));

@@ -28,7 +28,7 @@ export function problemOf(failure: unknown): Problem | undefined {
   if (failure instanceof AlreadyExists) return new Problem(409, failure.message);
   if (failure instanceof DocumentError) return invalid(['body', ...place(failure)], failure.message, failure.code);
   if (failure instanceof Unavailable) return new Problem(503, 'The service is temporarily unavailable.', 1);
-  if (failure instanceof HttpException) return new Problem(failure.getStatus(), failure.message);
+  if (failure instanceof HttpException) return new Problem(failure.getStatus(), failure.getStatus() === 404 ? 'Not Found' : failure.message);
   return ofFastify(failure);
 }
 

@@ -10,7 +10,7 @@ export class SchemaPipe implements PipeTransform {
     if (schema === undefined || type === 'custom') return value;
     const result = await schema['~standard'].validate(value);
     if (result.issues === undefined) return result.value;
-    if (type === 'param') throw new Problem(404, 'Not found');
+    if (type === 'param') throw new Problem(404, 'Not Found');
     throw new Problem(422, result.issues.slice(0, MAX_ISSUES).map((issue) => ({
       loc: [type, ...(data === undefined ? [] : [data]), ...(issue.path ?? []).map(key)],
       msg: issue.message,

@@ -57,7 +57,7 @@ export class OpenApiController {
       return Buffer.from(START);
     }
     const type = Object.hasOwn(ASSETS, file) ? ASSETS[file] : undefined;
-    if (type === undefined) throw new Problem(404, 'Not found');
+    if (type === undefined) throw new Problem(404, 'Not Found');
     void reply.type(type);
     return readFile(path.join(path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json')), file));
   }

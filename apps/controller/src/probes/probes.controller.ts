@@ -6,11 +6,15 @@ import { PROCESS, type ProcessParts } from './process-parts.js';
 const SERVICE = 'stoa-controller';
 /** Longest wait for one dependency, in milliseconds. */
 const CHECK_MS = 2000;
+/** An answer is good for so long, in milliseconds: probes are open to everyone. */
+const KEPT_MS = 500;
 type Check = Awaited<ReturnType<ReadinessCheck['check']>>;
 
 /** Probes in STOA's shapes. Alive is not ready: a lost database stops readiness alone. */
 @Controller()
 export class ProbesController {
+  #latest: { readonly at: number; readonly asked: Promise<readonly (readonly [string, Check])[]> } | undefined;
+
   constructor(@Inject(PROCESS) private readonly process: ProcessParts) {}
 
   @Get('health')
@@ -53,8 +57,11 @@ export class ProbesController {
   /** A flag for each dependency, and beside them why one says no. */
   async #readiness(): Promise<{ readonly ready: boolean; readonly checks: Record<string, boolean>; readonly reasons?: Record<string, string> }> {
     const draining: Check = this.process.draining.aborted ? { ok: false, reason: 'shutting down' } : { ok: true };
-    const asked = await Promise.all(this.process.checks.map(async (dependency) => [dependency.name, await ask(dependency)] as const));
-    const all: readonly (readonly [string, Check])[] = [['app_ready', draining], ...asked];
+    const now = performance.now();
+    if (this.#latest === undefined || now - this.#latest.at > KEPT_MS) {
+      this.#latest = { at: now, asked: Promise.all(this.process.checks.map(async (dependency) => [dependency.name, await ask(dependency)] as const)) };
+    }
+    const all: readonly (readonly [string, Check])[] = [['app_ready', draining], ...await this.#latest.asked];
     const bad = all.filter(([, { ok }]) => !ok);
     return {
       ready: bad.length === 0, checks: Object.fromEntries(all.map(([name, { ok }]) => [name, ok])),
