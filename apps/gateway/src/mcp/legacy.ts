@@ -1,8 +1,8 @@
-import type { FastifyReply } from 'fastify';
 import { RPC } from '../error-mapping.js';
 import { rpcNotification, rpcResult } from './answer.js';
 import type { ChangeFeed } from './change-feed.js';
 import { complete } from './completion.js';
+import type { EventStream } from './event-stream.js';
 import { tooMany } from './listen.js';
 import { CAPABILITY, type Method, SHARED_METHODS } from './methods.js';
 import { SERVER_CAPABILITIES } from './modern.js';
@@ -127,15 +127,16 @@ export function legacyEra(wire: Wire, on: { sessions: Sessions; hub: StreamHub; 
       const session = sessionOf(turn);
       if (!session) return;
       if (!turn.exchange.accepts.events) return fail(wire, turn, { status: 406, code: RPC.invalidRequest, message: 'Accept text/event-stream.' });
-      // A client that comes back takes the place of its own lost connection.
-      session.stream?.end();
-      const stream = turn.exchange.openStream((reply: FastifyReply) => on.hub.open(reply, turn.principal));
-      if (!stream) return tooMany(wire, turn);
-      session.stream = stream;
+      let stream: EventStream | undefined;
       const stop = await on.feed.subscribe({
         principal: turn.principal, kinds: new Set(['tool', 'prompt', 'resource'] as const), uris: session.uris,
-        notify: (method, params) => { stream.send(rpcNotification(method, params)); },
+        notify: (method, params) => { stream?.send(rpcNotification(method, params)); },
       });
+      // A client that comes back takes the place of its own lost connection.
+      session.stream?.end();
+      stream = turn.exchange.openStream((reply) => on.hub.open(reply, turn.principal));
+      if (!stream) { stop(); return tooMany(wire, turn); }
+      session.stream = stream;
       stream.onClose(() => {
         stop();
         session.usedAt = wire.now();

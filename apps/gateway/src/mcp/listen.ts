@@ -1,8 +1,8 @@
-import type { FastifyReply } from 'fastify';
 import type { Target } from '#libs/core/target.js';
 import { RPC } from '../error-mapping.js';
 import { rpcNotification, rpcResult } from './answer.js';
 import type { ChangeFeed } from './change-feed.js';
+import type { EventStream } from './event-stream.js';
 import type { Method } from './methods.js';
 import { META } from './modern.js';
 import type { StreamHub } from './stream-hub.js';
@@ -33,10 +33,13 @@ export const listen = (feed: ChangeFeed, hub: StreamHub): Method => async (wire,
     ...(visible.length > 0 ? { resourceSubscriptions: visible } : {}),
   };
   const tag = { [META.subscription]: turn.rpc.id };
-  const stream = turn.exchange.openStream((reply: FastifyReply) => hub.open(reply, turn.principal, () => rpcResult(turn.rpc.id, `{"resultType":"complete","_meta":{${JSON.stringify(tag).slice(1, -1)},${wire.tails.metaMembers}}}`)));
-  if (!stream) return tooMany(wire, turn);
+  // What changes before the acknowledgement is in the lists that the client reads after it.
+  let stream: EventStream | undefined;
+  const stop = await feed.subscribe({ principal: turn.principal, kinds, uris: new Set(visible), notify: (method, params) => { stream?.send(rpcNotification(method, { ...params, _meta: tag })); } });
+  const farewell = (): string => rpcResult(turn.rpc.id, `{"resultType":"complete","_meta":{${JSON.stringify(tag).slice(1, -1)},${wire.tails.metaMembers}}}`);
+  stream = turn.exchange.openStream((reply) => hub.open(reply, turn.principal, farewell));
+  if (!stream) { stop(); return tooMany(wire, turn); }
   stream.send(rpcNotification('notifications/subscriptions/acknowledged', { _meta: tag, notifications: honoured }));
-  const stop = await feed.subscribe({ principal: turn.principal, kinds, uris: new Set(visible), notify: (method, params) => { stream.send(rpcNotification(method, { ...params, _meta: tag })); } });
   stream.onClose(stop);
 };
 
