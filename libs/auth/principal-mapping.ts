@@ -1,26 +1,24 @@
 import type { Principal } from '#libs/core/principal.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import type { JsonObject } from './compact-token.js';
-import type { ClaimNames, IssuerConfig } from './issuer-config.js';
+import type { IssuerConfig } from './issuer-config.js';
 import { grantedScopes } from './scopes.js';
-
-const DEFAULT_CLAIMS: Required<ClaimNames> = { tenant: 'tenant_id', roles: 'realm_access.roles', scopes: 'scope', subject: 'sub' };
 
 /**
  * The principal that proved claims speak of. Answers a private reason instead when a claim that decides what the
  * principal may see is malformed: a wrong tenant is never read as none.
  */
 export function principalOf(config: IssuerConfig, claims: JsonObject): Principal | { readonly fault: string } {
-  const names = { ...DEFAULT_CLAIMS, ...config.claims };
-  const subject = claimAt(claims, names.subject);
-  if (typeof subject !== 'string' || subject === '') return { fault: `claim ${names.subject} is not a non-empty string` };
-  const named = claimAt(claims, names.tenant);
+  const { subject: subjectName = 'sub', tenant: tenantName = 'tenant_id', roles: rolesName = 'realm_access.roles', scopes: scopesName = 'scope' } = config.claims ?? {};
+  const subject = claimAt(claims, subjectName);
+  if (typeof subject !== 'string' || subject === '') return { fault: `claim ${subjectName} is not a non-empty string` };
+  const named = claimAt(claims, tenantName);
   const tenant: unknown = Array.isArray(named) ? named[0] : named;
   const absent = tenant === undefined || tenant === null || tenant === '';
   const slug = tenantSlug(tenant);
-  if (!absent && slug === undefined) return { fault: `claim ${names.tenant} is not a tenant's identity` };
-  const roles = new Set(strings(claimAt(claims, names.roles)));
-  const scopes = claimAt(claims, names.scopes);
+  if (!absent && slug === undefined) return { fault: `claim ${tenantName} is not a tenant's identity` };
+  const roles = new Set(strings(claimAt(claims, rolesName)));
+  const scopes = claimAt(claims, scopesName);
   return {
     tenant: slug,
     issuer: config.issuer,
