@@ -89,11 +89,15 @@ describe('refreshing a document from its URL', () => {
     expect((await on.ask(ADMIN, 'POST /tenants/acme/apis/inline/refresh')).statusCode).toBe(409);
   });
 
-  it('leaves an API alone that was imported from elsewhere while its old address was being asked', async () => {
+  it.each([
+    { name: 'a document of its own', source: { inline: document({ mine: 'Mine' }) } },
+    { name: 'another address', source: { url: 'https://docs.test/mine' } },
+  ])('leaves an API alone that was imported from $name while its old address was being asked', async ({ source }) => {
+    on.web.pages.set('https://docs.test/mine', page({ mine: 'Mine' }));
     const ask = on.web.request.bind(on.web);
     on.web.request = async (request) => {
       on.web.request = ask;
-      await on.ask(ADMIN, 'POST /tenants/acme/apis', { name: 'pets', source: { inline: document({ mine: 'Mine' }) } });
+      await on.ask(ADMIN, 'POST /tenants/acme/apis', { name: 'pets', source });
       return ask(request);
     };
     await pass(30);

@@ -9,19 +9,19 @@ const Interval = z.string().refine((value) => intervalSeconds(value) !== undefin
   .meta({ description: 'How often a document from a URL is fetched again: `30s`, `5m`, `1h`, `1d`.', examples: ['1h'] });
 const Names = z.array(text(200).min(1)).max(1000);
 
-export const Selector = z.strictObject({
+const Selector = z.strictObject({
   tags: Names.optional().meta({ description: 'Any of.' }),
   excludeTags: Names.optional().meta({ description: 'None of.' }),
   methods: z.array(z.string().regex(/^[A-Za-z]{1,20}$/)).max(20).optional(),
   pathPrefix: text(1000).optional(),
   operationIds: Names.optional(),
 }).meta({ id: 'Selector', description: 'Which operations become tools; all given filters must hold.' });
-export const Naming = z.strictObject({
+const Naming = z.strictObject({
   prefix: z.string().regex(/^[a-z][a-z0-9_]*$/).max(32).optional(),
   suffix: z.string().regex(/^[a-z0-9_]+$/).max(32).optional(),
   useOperationId: z.boolean().optional().meta({ description: 'Default true; false names every tool `{method}_{path}`.' }),
 }).meta({ id: 'Naming' });
-export const ToolDefaults = z.strictObject({ tags: TagsField.optional(), timeoutMs: TimeoutField.optional() }).meta({ id: 'ToolDefaults' });
+const ToolDefaults = z.strictObject({ tags: TagsField.optional(), timeoutMs: TimeoutField.optional() }).meta({ id: 'ToolDefaults' });
 
 const Options = {
   baseUrl: BaseUrl.nullish().meta({ description: 'Replaces the document\'s servers.' }),

@@ -7,8 +7,8 @@ import { answerFailure } from './problem-filter.js';
 import { Problem } from './problem.js';
 import { principalOf, rememberMediaType } from './request.js';
 
-export const ADMIN = '/admin/v1';
-export const IMPORT_ROUTE = `${ADMIN}/tenants/:tenant/apis`;
+const ADMIN = '/admin/v1';
+const IMPORT_ROUTE = `${ADMIN}/tenants/:tenant/apis`;
 /** Bytes; on the import route only. Every other route of the admin API takes 1 MiB. */
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 const MAX_BODY_BYTES = 1024 * 1024;

@@ -5,7 +5,7 @@ import { DocumentError } from '#libs/openapi/document-error.js';
 import { tenantNotFound } from './access.js';
 
 /** One thing wrong with a request: where (`body`, `query`, `path`, then keys), what, and a stable type. */
-export interface Issue { readonly loc: readonly (string | number)[]; readonly msg: string; readonly type: string }
+interface Issue { readonly loc: readonly (string | number)[]; readonly msg: string; readonly type: string }
 export type Detail = string | readonly Issue[];
 
 /** A refusal with its HTTP status; `detail` is the body's only field. */
