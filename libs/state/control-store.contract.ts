@@ -142,7 +142,7 @@ export function controlStoreContract(name: string, open: () => Promise<StoreUnde
         const of = await tenant();
         expect(await store.getApi(of, 'x')).toBeUndefined();
         expect(await store.getDocument(of, 'x')).toBeUndefined();
-        for (const work of [store.getLedger(of, 'x'), store.deleteApi(of, 'x'), store.setCredential(of, 'x', 's', undefined), store.markRefreshed(of, 'x', { at: new Date(), error: undefined })]) await expect(work).rejects.toBeInstanceOf(NoSuchRecord);
+        for (const work of [() => store.getLedger(of, 'x'), () => store.deleteApi(of, 'x'), () => store.setCredential(of, 'x', 's', undefined), () => store.markRefreshed(of, 'x', { at: new Date(), error: undefined })]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
       });
 
       it('tells what a new import added, changed and removed, and keeps the identity of the API', async () => {
@@ -368,7 +368,7 @@ export function controlStoreContract(name: string, open: () => Promise<StoreUnde
         const before = await load(one);
         expect([await store.listApis(two), await store.listTools(two), await store.listPrompts(two), await store.listResources(two)]).toEqual([[], [], [], []]);
         expect([await store.getApi(two, 'pets'), await store.getTool(two, 'secret'), await store.getDocument(two, 'pets')]).toEqual([undefined, undefined, undefined]);
-        for (const work of [store.deleteApi(two, 'pets'), store.editTool(two, 'secret', { enabled: false }), store.deletePrompt(two, 'p'), store.deleteResource(two, 'note://a'), store.getLedger(two, 'pets')]) await expect(work).rejects.toBeInstanceOf(NoSuchRecord);
+        for (const work of [() => store.deleteApi(two, 'pets'), () => store.editTool(two, 'secret', { enabled: false }), () => store.deletePrompt(two, 'p'), () => store.deleteResource(two, 'note://a'), () => store.getLedger(two, 'pets')]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
         expect((await store.putApi(two, draftOf({ tools: [petTool('secret')] }))).created).toBe(true);
         expect(await load(one)).toEqual(before);
       });

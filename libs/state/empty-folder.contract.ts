@@ -1,16 +1,16 @@
-import { rmSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { afterAll } from 'vitest';
 import { openDatabase } from './database.js';
 
 let template: Promise<string> | undefined;
+afterAll(async () => { if (template) await rm(await template, { recursive: true, force: true }); });
 
 /** A throwaway folder whose `data` is an embedded database without tables: copying one is far quicker than making one. */
 export async function emptyFolder(): Promise<{ readonly folder: string; readonly data: string; remove(): Promise<void> }> {
   template ??= (async () => {
     const made = await mkdtemp(path.join(tmpdir(), 'stoa-template-'));
-    process.once('exit', () => { rmSync(made, { recursive: true, force: true }); });
     await (await openDatabase({ directory: made })).close();
     return made;
   })();
