@@ -3,12 +3,17 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { auth, type OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
+import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import { createTokenVerifier, type ReadyTokenVerifier } from '#libs/auth/token-verifier.js';
+import { registerWellKnown, resourceMetadataUrl, wellKnownRoutes } from '#libs/auth/well-known.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Principal } from '#libs/core/principal.js';
+import { ISSUER_PUBLIC_ROUTES } from './mount.js';
 import { CLI_CLIENT_ID, createLocalIssuer, type LocalIssuer, MCP_CLIENT_ID } from './issuer.js';
 
 /** Loopback only, for tests: the product gives the verifier its egress client. */
@@ -34,9 +39,13 @@ beforeAll(async () => {
   base = `http://127.0.0.1:${port}`;
   issuer = await createLocalIssuer(options(port, folder));
   app = fastify();
+  verifier = createTokenVerifier({ issuers: [{ issuer: issuer.issuerUrl, audiences: [`${base}/mcp`], keys: { from: 'discovery' } }], outbound });
+  const published = { resource: `${base}/mcp`, authorizationServers: [issuer.issuerUrl] };
+  installDoor(app, { verifier, isPublic: publicRoutes([...ISSUER_PUBLIC_ROUTES, ...wellKnownRoutes(published)]), resourceMetadataUrl: resourceMetadataUrl(published.resource) });
+  registerWellKnown(app, { ...published, outbound });
+  app.get('/mcp', (request) => ({ subject: request.principal.subject, tenant: request.principal.tenant }));
   issuer.mount(app);
   await app.listen({ host: '127.0.0.1', port });
-  verifier = createTokenVerifier({ issuers: [{ issuer: issuer.issuerUrl, audiences: [`${base}/mcp`], keys: { from: 'discovery' } }], outbound });
 });
 afterAll(async () => { await app.close(); await rm(folder, { recursive: true }); });
 
@@ -96,22 +105,26 @@ async function login(client: { readonly id: string; readonly redirect: string },
     response_type: 'code', client_id: client.id, redirect_uri: client.redirect, state: 'xyz', resource: `${base}/mcp`, scope: 'stoa:read stoa:write',
     code_challenge: createHash('sha256').update(secret).digest('base64url'), code_challenge_method: 'S256',
   });
+  return { ...await browse(`/oidc/auth?${query.toString()}`, client.redirect, user), verifier: secret };
+}
+
+async function browse(start: string, redirectUri: string, user: string): Promise<{ readonly query: URLSearchParams; readonly page: string }> {
   const jar = new Map<string, string>();
   const go = async (url: string, init: RequestInit = {}): Promise<Response> => {
     const answer = await fetch(new URL(url, base), { ...init, redirect: 'manual', headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') } });
     for (const cookie of answer.headers.getSetCookie()) { const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []; jar.set(name, value); }
     return answer;
   };
-  const started = await go(`/oidc/auth?${query.toString()}`);
+  const started = await go(start);
   const where = started.headers.get('location') ?? '';
   expect(started.status).toBe(303);
   const page = await (await go(where)).text();
   let answer = await go(where, { method: 'POST', body: new URLSearchParams({ user }) });
-  for (let hops = 0; hops < 5 && !(answer.headers.get('location') ?? '').startsWith(client.redirect); hops += 1) {
+  for (let hops = 0; hops < 5 && !(answer.headers.get('location') ?? '').startsWith(redirectUri); hops += 1) {
     // oxlint-disable-next-line no-await-in-loop -- one hop leads to the next
     answer = await go(answer.headers.get('location') ?? '');
   }
-  return { query: new URL(answer.headers.get('location') ?? '').searchParams, verifier: secret, page };
+  return { query: new URL(answer.headers.get('location') ?? '').searchParams, page };
 }
 
 const redirect = 'http://127.0.0.1:45678/callback';
@@ -156,6 +169,39 @@ describe('authorization code with PKCE', () => {
     expect(page).toContain('&lt;b&gt;Editor');
     expect((await register(['https://evil.example/callback'])).status).toBe(400);
   });
+});
+
+/** What an editor keeps between the steps of its login. */
+class Editor implements OAuthClientProvider {
+  readonly redirectUrl = 'http://localhost:33999/oauth/callback';
+  readonly clientMetadata = { client_name: 'Editor', redirect_uris: [this.redirectUrl], grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], token_endpoint_auth_method: 'none' };
+  private client: OAuthClientInformationMixed | undefined;
+  private proof = '';
+  sentTo: URL | undefined;
+  kept: OAuthTokens | undefined;
+  clientInformation(): OAuthClientInformationMixed | undefined { return this.client; }
+  saveClientInformation(client: OAuthClientInformationMixed): void { this.client = client; }
+  tokens(): OAuthTokens | undefined { return this.kept; }
+  saveTokens(tokens: OAuthTokens): void { this.kept = tokens; }
+  redirectToAuthorization(url: URL): void { this.sentTo = url; }
+  saveCodeVerifier(proof: string): void { this.proof = proof; }
+  codeVerifier(): string { return this.proof; }
+}
+
+it('logs the official MCP client in, from the challenge at /mcp alone: discovery, registration, PKCE, resource, refresh', async () => {
+  const editor = new Editor();
+  const refused = await fetch(`${base}/mcp`);
+  expect(refused.status).toBe(401);
+  const metadata = new URL(/resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate') ?? '')?.[1] ?? '');
+  expect(await auth(editor, { serverUrl: `${base}/mcp`, resourceMetadataUrl: metadata })).toBe('REDIRECT');
+  const { query } = await browse(editor.sentTo?.href ?? '', editor.redirectUrl, 'bob');
+  expect(await auth(editor, { serverUrl: `${base}/mcp`, resourceMetadataUrl: metadata, authorizationCode: query.get('code') ?? '' })).toBe('AUTHORIZED');
+  const call = async (): Promise<unknown> => (await fetch(`${base}/mcp`, { headers: { authorization: `Bearer ${editor.kept?.access_token}` } })).json();
+  expect(await call()).toEqual({ subject: 'bob', tenant: 'globex' });
+  const first = editor.kept?.access_token;
+  expect(await auth(editor, { serverUrl: `${base}/mcp`, resourceMetadataUrl: metadata })).toBe('AUTHORIZED');
+  expect(editor.kept?.access_token).not.toBe(first);
+  expect(await call()).toEqual({ subject: 'bob', tenant: 'globex' });
 });
 
 describe('the issuer on this computer', () => {
