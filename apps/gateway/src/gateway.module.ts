@@ -57,5 +57,6 @@ const mcpDoor = (parts: GatewayParts, gateway: Gateway, door: NonNullable<Gatewa
   ...door,
   runCall: gateway.runCall, catalogue: parts.catalogue, listing: gateway.listing, principalOf,
   serverInfo: { name: SERVICE, title: 'STOA MCP Gateway', version: parts.build.version }, instructions: INSTRUCTIONS,
+  onFailure: ({ requestId, error }) => { parts.logger.error({ request_id: requestId, err: error }, 'the MCP door failed'); },
   onProtocolError: ({ requestId, status, code, message }) => { parts.logger.info({ request_id: requestId, status, code, reason: message }, 'protocol error'); },
 });

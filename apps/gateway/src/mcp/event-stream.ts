@@ -47,6 +47,8 @@ export function openEventStream(reply: FastifyReply, on: { limits: McpLimits; ra
   }, limits.heartbeatMs);
   heartbeat.unref();
   raw.on('drain', () => { stalled = false; quietBeats = 0; flush(); });
+  // A write that crosses the client's leaving is an error on the response; the `close` that follows says all there is to say.
+  raw.on('error', () => undefined);
   raw.once('close', () => { clearInterval(heartbeat); ending = true; waiting.length = 0; });
   if (on.retryHint === true) raw.write(`${retry()}\n`);
   else raw.flushHeaders();

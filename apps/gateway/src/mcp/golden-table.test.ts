@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Denial, type DenialFacts } from '#libs/core/errors.js';
+import { Denial, type DenialFacts, Unavailable } from '#libs/core/errors.js';
 import { type DoorApp, startDoor } from '../../../../test/conformance/door-app.js';
 import { legacy, type LegacyClient, modern, modernBody, modernHeaders, type Reply, send } from '../../../../test/conformance/raw-client.js';
 
@@ -110,6 +110,23 @@ const region = (value: unknown, headers: Record<string, string>, extra: Record<s
   return send(app.url, modernBody('tools/call', params), { ...modernHeaders('tools/call', params), ...headers });
 };
 const base64 = (text: string): string => `=?base64?${Buffer.from(text).toString('base64')}?=`;
+
+describe('a failure', () => {
+  it.each([
+    { name: 'an absent catalogue', error: new Unavailable('catalogue'), status: 503, code: -31004, told: 0 },
+    { name: 'a defect of ours', error: new TypeError('x is not a function'), status: 500, code: -32603, told: 1 },
+  ])('of $name is answered with the id of the request, and the process lives', async ({ error, status, code, told }) => {
+    const failures: unknown[] = [];
+    const broken = await startDoor({ onFailure: (failure) => { failures.push(failure); }, listing: { list: () => Promise.reject(error), find: () => { throw error; } } });
+    for (const [method, params] of [['tools/list', {}], ['tools/call', { name: 'test_simple_text' }]] as const) {
+      const reply = await modern(broken.url, method, params);
+      expect([reply.status, reply.json.error?.code, reply.json.id]).toEqual([status, code, 1]);
+      expect(reply.text).not.toContain('not a function');
+    }
+    expect(failures).toHaveLength(told * 2);
+    await broken.close();
+  });
+});
 
 describe('mirrored headers of 2026-07-28', () => {
   it.each([

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Unavailable } from '#libs/core/errors.js';
 import { RPC } from '../error-mapping.js';
-import { resultTails, rpcError, type RpcId } from './answer.js';
+import { resultTails, type RpcId } from './answer.js';
 import { BodyFault, parseBody } from './body.js';
 import { changeFeed } from './change-feed.js';
 import { complete } from './completion.js';
@@ -13,7 +14,7 @@ import { acceptsOf, PostExchange } from './post-exchange.js';
 import { sealWith } from './seal.js';
 import { sessionTable } from './sessions.js';
 import { streamHub } from './stream-hub.js';
-import { fail, isRecord, type Turn, type Wire } from './wire.js';
+import { fail, isRecord, type Refusal, type Turn, type Wire } from './wire.js';
 
 const NOTHING = { json: false, events: false };
 
@@ -54,6 +55,7 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
     if (!isRecord(message) || message['jsonrpc'] !== '2.0') return refuse(400, RPC.invalidRequest, 'The body is not a JSON-RPC 2.0 message.');
     const { id, method, params = {} } = message;
     if (id !== undefined && typeof id !== 'string' && !Number.isSafeInteger(id)) return refuse(400, RPC.invalidRequest, 'id is a string or an integer.');
+    exchange.rpcId = id as RpcId;
     if (method !== undefined && typeof method !== 'string') return refuse(400, RPC.invalidRequest, 'method is a string.', id as RpcId);
     if (!isRecord(params)) return refuse(400, RPC.invalidParams, 'params is an object.', id as RpcId);
     const turn: Turn = { principal: options.principalOf(request), exchange, rpc: { id: id as RpcId, method: method ?? '', params } };
@@ -77,12 +79,24 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
     return modern(turn);
   };
 
+  /** Nothing that a request brings about ends the process: what was not foreseen is answered, and told to the operator. */
+  const guarded = (exchange: PostExchange, serve: () => void | Promise<void>): void => {
+    const failed = (error: unknown): void => {
+      if (!(error instanceof Unavailable)) options.onFailure?.({ requestId: exchange.http.id, error });
+      fail(modernWire, { exchange, rpc: { id: exchange.rpcId } }, error instanceof Unavailable ? ABSENT : BROKEN);
+    };
+    try {
+      const served = serve();
+      if (served instanceof Promise) served.catch(failed);
+    } catch (error) { failed(error); }
+  };
+
   /** GET and DELETE belong to the revisions with sessions. */
   const sessionRoute = (serve: (turn: Turn) => void | Promise<void>) => (request: FastifyRequest, reply: FastifyReply): void => {
     const exchange = new PostExchange(request, reply, { limits, random, accepts: acceptsOf(request.headers.accept) ?? NOTHING });
     const turn: Turn = { principal: options.principalOf(request), exchange, rpc: { id: undefined, method: request.method, params: {} } };
     if (request.headers['mcp-protocol-version'] === MODERN_VERSION) return fail(modernWire, turn, { status: 405, code: RPC.invalidRequest, message: `${request.method} is not part of ${MODERN_VERSION}.`, headers: { allow: 'POST' } });
-    guarded(request, exchange, () => serve(turn));
+    guarded(exchange, () => serve(turn));
   };
 
   return {
@@ -90,7 +104,7 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
       const accepts = acceptsOf(request.headers.accept);
       const exchange = new PostExchange(request, reply, { limits, random, accepts: accepts ?? NOTHING });
       if (!accepts) return fail(modernWire, { exchange, rpc: { id: undefined } }, { status: 406, code: RPC.invalidRequest, message: 'Accept application/json and text/event-stream.' });
-      guarded(request, exchange, () => take(request, exchange));
+      guarded(exchange, () => take(request, exchange));
     },
     get: sessionRoute((turn) => legacy.stream(turn)),
     delete: sessionRoute((turn) => legacy.end(turn)),
@@ -103,13 +117,5 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
   };
 }
 
-function guarded(request: FastifyRequest, exchange: PostExchange, serve: () => void | Promise<void>): void {
-  try {
-    const served = serve();
-    if (served instanceof Promise) served.catch((error: unknown) => failed(request, exchange, error));
-  } catch (error) { failed(request, exchange, error); }
-}
-function failed(request: FastifyRequest, exchange: PostExchange, error: unknown): void {
-  request.log.error({ err: error }, 'the MCP door failed');
-  exchange.answer(500, rpcError(undefined, RPC.internal, 'Internal error.', { correlation_id: request.id }));
-}
+const BROKEN: Refusal = { status: 500, code: RPC.internal, message: 'Internal error.' };
+const ABSENT: Refusal = { status: 503, code: RPC.unavailable, message: 'The service is temporarily unavailable.', headers: { 'retry-after': '1' } };

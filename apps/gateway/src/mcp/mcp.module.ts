@@ -44,7 +44,7 @@ export const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): 
     const [code, message] = status === 413 ? [RPC.tooLarge, `The body is larger than ${bodyLimit} bytes.`]
       : status === 415 ? [RPC.invalidRequest, 'Content-Type is application/json.']
         : status < 500 ? [RPC.invalidRequest, error.message] : [RPC.internal, 'Internal error.'];
-    if (status >= 500) request.log.error({ err: error }, 'the MCP door failed');
+    if (status >= 500) options.onFailure?.({ requestId: request.id, error });
     options.onProtocolError?.({ requestId: request.id, status, code, message });
     return reply.code(status).header('content-type', 'application/json').send(rpcError(undefined, code, message, data));
   });

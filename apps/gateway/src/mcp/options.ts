@@ -26,6 +26,8 @@ export interface McpDoorOptions {
   readonly limits?: Partial<McpLimits>;
   /** Told of each message that was refused before it became a call. */
   readonly onProtocolError?: (event: ProtocolErrorEvent) => void;
+  /** Told of what should never happen: the client was answered 500, or its stream ended. */
+  readonly onFailure?: (failure: { readonly requestId: string; readonly error: unknown }) => void;
   /** Told when an event stream opens and ends, and when a session does. */
   readonly onStreams?: (open: { readonly streams: number; readonly sessions: number }) => void;
   /** Milliseconds since the epoch. */

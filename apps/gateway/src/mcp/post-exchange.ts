@@ -26,6 +26,8 @@ export class PostExchange implements Exchange {
   inputResponses: Exchange['inputResponses'] = undefined;
   requestState: string | undefined = undefined;
   clientCapabilities: Readonly<Record<string, unknown>> = {};
+  /** Of the request, once it was read. */
+  rpcId: RpcId = undefined;
   supportsInputRequired = false;
   readonly #reply: FastifyReply;
   readonly #settings: PostSettings;

@@ -90,6 +90,12 @@ describe('subscriptions/listen', () => {
     await gone;
     expect((await listening(Listener.modern(url, ALL))).response.status).toBe(200);
   });
+  it('holds no more streams than the process may', async () => {
+    let subject = 0;
+    const { url } = await door({ principalOf: () => ({ ...ANONYMOUS, subject: String(subject++) }), limits: { streams: 2 } });
+    for (let i = 0; i < 2; i++) await listening(Listener.modern(url, ALL));
+    expect((await modern(url, 'subscriptions/listen', { notifications: ALL })).status).toBe(429);
+  });
   it.each([{ notifications: undefined }, { notifications: [] }, { notifications: { resourceSubscriptions: 'x' } }, { notifications: { resourceSubscriptions: [1] } }])('refuses $notifications', async (params) => {
     const { url } = await door();
     expect((await modern(url, 'subscriptions/listen', params)).json.error?.code).toBe(-32602);
