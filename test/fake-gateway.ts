@@ -70,13 +70,14 @@ export interface FakeGateway {
   readonly checks: Map<string, ReadinessCheck>;
 }
 
+const ok = async (): Promise<BackendAnswer> => ({ result: { type: 'tool', content: [{ type: 'text', text: '{"ok":true}' }], isError: false, backendStatus: 200 }, outcome: 'success', latencyMs: 1, bytes: 11 });
+
 /** Every part of a gateway, faked; `answer` is what the REST backend says. */
 export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (call: ValidatedCall) => Promise<BackendAnswer | Denial>): FakeGateway {
   const lines: string[] = [];
   const { logger } = createLogging({ level: 'trace', format: 'json', service: 'gateway', destination: { write: (line) => { lines.push(line); } } });
   const catalogue = new FakeCatalogue();
   const calls: ValidatedCall[] = [];
-  const ok = async (): Promise<BackendAnswer> => ({ result: { type: 'tool', content: [{ type: 'text', text: '{"ok":true}' }], isError: false, backendStatus: 200 }, outcome: 'success', latencyMs: 1, bytes: 11 });
   const backend = { invoke: (call: ValidatedCall) => { calls.push(call); return (answer ?? ok)(call); } };
   const checks = new Map<string, ReadinessCheck>();
   const parts: GatewayParts = {

@@ -35,8 +35,9 @@ ${sections.join('\n\n')}
 `;
 }
 
+const cell = (text: string): string => text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
+
 function table(rows: readonly ConfigurationRow[]): string {
-  const cell = (text: string): string => text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
   return ['| Variable | Type | Default | What it does |', '|---|---|---|---|', ...rows.map((row) =>
     `| \`${row.env}\` | ${cell(row.type)} | ${row.required ? '**required**' : row.default === undefined ? '' : `\`${cell(row.default)}\``} | ${cell(row.description)} |`)].join('\n');
 }

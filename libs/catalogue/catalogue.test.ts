@@ -134,7 +134,7 @@ describe('a publication', () => {
     await catalogue.snapshot(acme);
     const changed = change(catalogue);
     source.publish(document(2, [target('resource', 'x:same'), target('resource', 'x:changed', '2'), target('resource', 'x:come')]));
-    expect([...(await changed).resourceUris].sort()).toEqual(['x:changed', 'x:come', 'x:gone']);
+    expect([...(await changed).resourceUris].toSorted()).toEqual(['x:changed', 'x:come', 'x:gone']);
   });
   it('of a tenant that somebody asked for in vain is told', async () => {
     const catalogue = await started();

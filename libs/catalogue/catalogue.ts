@@ -114,7 +114,7 @@ class SnapshotCatalogue implements LiveCatalogue {
     let revisions: ReadonlyMap<TenantSlug, number>;
     try { revisions = await this.options.source.revisions(); } catch (failure) { this.sourceFailed(failure); return; }
     this.sourceAnswered();
-    for (const tenant of [...this.unknown.keys()]) if (revisions.has(tenant)) this.announced(tenant, revisions.get(tenant) ?? 0);
+    for (const tenant of this.unknown.keys()) if (revisions.has(tenant)) this.announced(tenant, revisions.get(tenant) ?? 0);
     for (const [tenant, snapshot] of this.loaded) {
       const revision = revisions.get(tenant);
       if (revision === undefined) this.refresh(tenant);

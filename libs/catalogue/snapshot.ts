@@ -19,7 +19,7 @@ export async function buildSnapshot(document: SnapshotDocument, previous: Catalo
   for (const api of document.apis) apis.set(api.id, await keepDefinitions(api, previous?.apis.get(api.id)));
 
   const kinds = { tool: new Map<string, Target>(), resource: new Map<string, Target>(), prompt: new Map<string, Target>() };
-  const ordered = [...document.targets].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const ordered = [...document.targets].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   for (const [index, plain] of ordered.entries()) {
     if (index % SLICE === SLICE - 1) await turn();
     const api = plain.apiId === undefined ? undefined : apis.get(plain.apiId);

@@ -59,7 +59,7 @@ export function readConfig<S extends z.ZodObject>(
 
 /** The `.meta()` of a field. A field without one is a fault of the schema, not of the operator. */
 export function fieldMeta(key: string, field: unknown): FieldMeta {
-  const meta: Partial<FieldMeta> | undefined = field instanceof z.ZodType ? (field.meta() as Partial<FieldMeta> | undefined) : undefined;
+  const meta: Partial<FieldMeta> | undefined = field instanceof z.ZodType ? field.meta() : undefined;
   if (typeof meta?.env !== 'string' || typeof meta.description !== 'string') {
     throw new TypeError(`Configuration field ${key} needs .meta({ env, description }) as its last call`);
   }

@@ -22,7 +22,7 @@ export class Scrubber {
     this.values.add(value);
     this.values.add(JSON.stringify(value).slice(1, -1));
     this.values.add(Buffer.from(value).toString('base64'));
-    this.known = new RegExp([...this.values].sort((a, b) => b.length - a.length).map(literal).join('|'), 'g');
+    this.known = new RegExp([...this.values].toSorted((a, b) => b.length - a.length).map(literal).join('|'), 'g');
   }
 
   line(text: string): string {

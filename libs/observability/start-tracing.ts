@@ -1,4 +1,4 @@
-import type { Span as OtelSpan, SpanContext } from '@opentelemetry/api';
+import type { Span as OtelSpan, SpanContext, SpanStatusCode } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Span, Tracing } from './tracing.js';
 
@@ -45,7 +45,7 @@ function contextOf(traceparent: string | undefined, traceState: SpanContext['tra
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true, ...(traceState ? { traceState } : {}) };
 }
 
-function wrapped(span: OtelSpan, errorCode: number): Span {
+function wrapped(span: OtelSpan, errorCode: SpanStatusCode): Span {
   const { traceId, spanId, traceFlags } = span.spanContext();
   return {
     traceparent: `00-${traceId}-${spanId}-${(traceFlags & 1) === 1 ? '01' : '00'}`,

@@ -134,13 +134,14 @@ describe('metrics', () => {
   });
 });
 
+const atInfo = (id: string) => fake.logs().filter((line) => line['request_id'] === id && line['level'] === 'info');
+
 describe('logs', () => {
   it('have one JSON line for a call, and one for a request without a call, with the id of the answer', async () => {
     await start();
     const called = await invoke('getPet', { 'x-request-id': 'call-1' });
     await app.inject({ url: '/mcp/v1/tools?search=x', headers: { ...as('acme-viewer'), 'x-request-id': 'list-1' } });
     expect(called.headers['x-request-id']).toBe('call-1');
-    const atInfo = (id: string) => fake.logs().filter((line) => line['request_id'] === id && line['level'] === 'info');
     expect(atInfo('call-1')).toEqual([expect.objectContaining({ msg: 'call', door: 'rest', tenant: 'acme', name: 'getPet', status: 'success', rule: 'configured-open', ms: expect.any(Number) })]);
     expect(atInfo('list-1')).toEqual([expect.objectContaining({ msg: 'request', method: 'GET', path: '/mcp/v1/tools', endpoint: '/mcp/v1/tools', status: 200 })]);
   });
@@ -177,6 +178,10 @@ const raw = (port: number, method: string, path: string): Promise<number> => new
   httpRequest({ host: '127.0.0.1', port, method, path, agent }, (reply) => { reply.resume().on('end', () => { resolve(reply.statusCode ?? 0); }); }).on('error', (failure) => { reject(new Error(`${method} ${path}`, { cause: failure })); }).end();
 });
 
+const bent = (path: string): string[] => [
+  path, `${path}/`, `/${path}`, path.replace(/\/(?=[^/]*$)/, '//'), path.replace(/\/(?=[^/]*$)/, '%2F'), path.toUpperCase(), `${path};a=b`, `${path}?x=1`, `${path}%00`, `${path}/.`, `/x/..${path}`, `${path}%20`, `${path}#f`,
+].filter((url) => url.startsWith('/'));
+
 describe('without a token', () => {
   it('only the golden list of routes answers, whatever the method and however the path is bent', async () => {
     const routes = new Set<string>();
@@ -188,9 +193,6 @@ describe('without a token', () => {
     } });
     expect(routes.size).toBeGreaterThan(25);
     const concrete = [...routes].map((route) => route.replace(':name', 'getPet').replace('*', route.startsWith('/.well-known') ? 'mcp' : 'x:y'));
-    const bent = (path: string): string[] => [
-      path, `${path}/`, `/${path}`, path.replace(/\/(?=[^/]*$)/, '//'), path.replace(/\/(?=[^/]*$)/, '%2F'), path.toUpperCase(), `${path};a=b`, `${path}?x=1`, `${path}%00`, `${path}/.`, `/x/..${path}`, `${path}%20`, `${path}#f`,
-    ].filter((url) => url.startsWith('/'));
     const answered = new Set<string>();
     let tried = 0;
     const port = await listening();
@@ -238,42 +240,38 @@ describe('each module can be switched off and the gateway still starts', () => {
 
 describe('a client that leaves', () => {
   it('cancels its call at the backend', async () => {
-    const aborted = new Promise<void>((resolve) => {
-      void start({}, (call) => new Promise((answer) => {
-        call.exchange.signal.addEventListener('abort', () => { resolve(); answer(new Denial({ code: 'CANCELLED', message: 'The call was cancelled.' })); });
-        began();
-      })).then(listening).then((port) => {
-        const client = httpRequest({ port, host: '127.0.0.1', method: 'POST', path: '/mcp/v1/tools/slow/invoke', headers: { ...as('acme-viewer'), 'content-type': 'application/json' } });
-        client.on('error', () => undefined);
-        client.end('{"arguments":{}}');
-        began = () => { client.destroy(); };
-      });
-    });
-    let began = (): void => undefined;
-    await aborted;
+    const began = Promise.withResolvers<AbortSignal>();
+    await start({}, (call) => new Promise((answer) => {
+      call.exchange.signal.addEventListener('abort', () => { answer(new Denial({ code: 'CANCELLED', message: 'The call was cancelled.' })); });
+      began.resolve(call.exchange.signal);
+    }));
+    const client = httpRequest({ port: await listening(), host: '127.0.0.1', method: 'POST', path: '/mcp/v1/tools/slow/invoke', headers: { ...as('acme-viewer'), 'content-type': 'application/json' } });
+    client.on('error', () => undefined);
+    client.end('{"arguments":{}}');
+    const signal = await began.promise;
+    client.destroy();
+    await expect.poll(() => signal.aborted).toBe(true);
+    await expect.poll(() => fake.logs().find((line) => line['msg'] === 'call')).toMatchObject({ status: 'cancelled' });
   });
 });
 
 describe('draining', () => {
   it('finishes the calls in flight, closes their connections, gives back what it holds, and cuts nothing', async () => {
-    let release = (): void => undefined;
     const began = Promise.withResolvers<void>();
+    const backend = Promise.withResolvers<BackendAnswer>();
     const closed: string[] = [];
-    await start({ closers: [() => { closed.push('catalogue'); }, () => { closed.push('database'); }] }, () => new Promise((answer) => {
-      release = () => { answer({ result: { type: 'tool', content: [{ type: 'text', text: 'done' }], isError: false }, outcome: 'success', latencyMs: 1, bytes: 4 }); };
-      began.resolve();
-    }));
+    await start({ closers: [() => { closed.push('catalogue'); }, () => { closed.push('database'); }] }, () => { began.resolve(); return backend.promise; });
     const port = await listening();
     const reply = fetch(`http://127.0.0.1:${port}/mcp/v1/tools/slow/invoke`, { method: 'POST', headers: { ...as('acme-viewer'), 'content-type': 'application/json' }, body: '{"arguments":{}}' });
     await began.promise;
     const drained = drain(app, fake.parts.lifecycle, { seconds: 10, delaySeconds: 0 });
     expect(closed).toEqual([]);
-    release();
+    backend.resolve({ result: { type: 'tool', content: [{ type: 'text', text: 'done' }], isError: false }, outcome: 'success', latencyMs: 1, bytes: 4 });
     const answered = await reply;
     expect([answered.status, (await answered.json() as { result: { content: { text: string }[] } }).result.content[0]!.text]).toEqual([200, 'done']);
     expect(await drained).toEqual({ cut: false });
     expect(closed).toEqual(['catalogue', 'database']);
-    await expect(fetch(`http://127.0.0.1:${port}/live`)).rejects.toThrow();
+    await expect(fetch(`http://127.0.0.1:${port}/live`)).rejects.toThrow('fetch failed');
   });
   it('cuts what does not end in time', async () => {
     const began = Promise.withResolvers<void>();
@@ -286,6 +284,6 @@ describe('draining', () => {
     reply.catch(() => undefined);
     await began.promise;
     expect(await Promise.race([drain(app, fake.parts.lifecycle, { seconds: 0.2, delaySeconds: 0 }), wait(8000)])).toEqual({ cut: true });
-    await expect(reply).rejects.toThrow();
+    await expect(reply).rejects.toThrow('fetch failed');
   });
 });

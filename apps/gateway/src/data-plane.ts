@@ -56,11 +56,15 @@ function cappedTimeout(backend: Backend, maxMs: number): Backend {
 
 const hiding = (resolver: CredentialResolver, hide: (secret: string) => void): CredentialResolver => ({
   resolve(tenant, reference) {
-    const told = (value: string | Denial): string | Denial => { if (typeof value === 'string') hide(value); return value; };
     const value = resolver.resolve(tenant, reference);
-    return value instanceof Promise ? value.then(told) : told(value);
+    return value instanceof Promise ? value.then((found) => hidden(found, hide)) : hidden(value, hide);
   },
 });
+
+const hidden = (value: string | Denial, hide: (secret: string) => void): string | Denial => {
+  if (typeof value === 'string') hide(value);
+  return value;
+};
 
 /** Counts and times every bearer token that is checked. */
 export function measuredVerifier(verifier: TokenVerifier, metrics: Metrics | undefined): TokenVerifier {

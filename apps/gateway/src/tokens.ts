@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify';
-import type {} from '#libs/auth/door.js';
 import type { Principal } from '#libs/core/principal.js';
 
 /** What the controllers are given; each asks for what it uses. */
@@ -15,5 +14,5 @@ export const PROTECTED_RESOURCE = Symbol('ProtectedResource');
 export const REST_LOG = Symbol('RestLog');
 
 /** Whom the authentication hook proved. Where an operator switched authentication off there is nobody, who sees platform tools alone. */
-export const principalOf = (request: FastifyRequest): Principal => (request as Partial<Pick<FastifyRequest, 'principal'>>).principal ?? NOBODY;
+export const principalOf = (request: FastifyRequest): Principal => (request as { principal?: Principal }).principal ?? NOBODY;
 const NOBODY: Principal = Object.freeze({ tenant: undefined, issuer: '', subject: 'anonymous', clientId: '', roles: new Set<string>(), scopes: new Set<string>(), expiresAt: Number.MAX_SAFE_INTEGER });

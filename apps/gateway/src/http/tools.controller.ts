@@ -105,7 +105,7 @@ function filterOf(query: RawQuery): (target: Target) => boolean {
 function count(values: readonly string[]): readonly (readonly [string, number])[] {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return [...counts].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
 function invocation(body: unknown): { readonly arguments: unknown; readonly requestId: string | undefined } {

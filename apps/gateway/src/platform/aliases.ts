@@ -39,7 +39,7 @@ export function aliasesOf(tools: readonly PlatformTool[], now: () => number): re
 function aliasTool(alias: Alias, successor: PlatformTool, now: () => number): PlatformTool {
   const warning = { deprecated_tool: alias.name, use_instead: alias.successor, sunset: ALIAS_SUNSET, message: `Tool '${alias.name}' is deprecated and will be removed on ${ALIAS_SUNSET}. Use '${alias.successor}' instead.` };
   return {
-    target: targetOf(alias), visibleTo: successor.visibleTo,
+    target: targetOf(alias), visibleTo: (principal) => successor.visibleTo(principal),
     run: async (input, call) => {
       if (now() >= Date.parse(ALIAS_SUNSET)) return { value: { error: { code: 'TOOL_REMOVED', message: `Tool '${alias.name}' has been removed. Use '${alias.successor}' instead.`, details: {}, suggestion: `Call ${alias.successor}.` } }, isError: true };
       const result = await successor.run(alias.translate(input), call);

@@ -80,11 +80,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   categories: (snapshot) => {
     const counts = new Map<string, number>();
     for (const { category } of snapshot?.apis.values() ?? []) if (category !== undefined) counts.set(category, (counts.get(category) ?? 0) + 1);
-    return answer({ categories: [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => ({ name, count })) });
+    return answer({ categories: [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => ({ name, count })) });
   },
 };
 
-const sorted = (snapshot: CatalogueSnapshot | undefined): readonly Api[] => [...snapshot?.apis.values() ?? []].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+const sorted = (snapshot: CatalogueSnapshot | undefined): readonly Api[] => [...snapshot?.apis.values() ?? []].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 const number = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback);
 const summary = (api: Api): object => ({
   id: api.id, name: api.name, version: api.version, title: api.title, description: api.description, kind: api.kind, status: api.status,

@@ -32,9 +32,10 @@ const call = async (name: string, args: object = {}, caller = 'acme-viewer') => 
   return { status: reply.statusCode, body, isError: body.result?.isError, value: body.result ? JSON.parse(body.result.content[0]!.text) as Record<string, never> : undefined };
 };
 
+const names = async (caller: string) => (await app.inject({ url: '/mcp/v1/tools', headers: as(caller) })).json<{ tools: { name: string }[] }>().tools.map(({ name }) => name);
+
 describe('platform tools', () => {
   it('are listed before the tenant\'s own, the administrators\' only to administrators', async () => {
-    const names = async (caller: string) => (await app.inject({ url: '/mcp/v1/tools', headers: as(caller) })).json<{ tools: { name: string }[] }>().tools.map(({ name }) => name);
     const everyones = ['stoa_platform_info', 'stoa_platform_health', 'stoa_tools', 'stoa_catalog', 'stoa_api_spec'];
     expect(await names('acme-viewer')).toEqual([...everyones, 'getPet', 'addPet']);
     expect(await names('nobody')).toEqual(everyones);

@@ -15,7 +15,7 @@ export const tenantsTool = (tenants: () => Promise<readonly TenantSummary[]>, ca
   }),
   visibleTo: isPlatformAdmin,
   run: async (input) => {
-    const known = [...await tenants()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const known = [...await tenants()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const shown: object[] = [];
     for (const { id, revision } of known.slice(0, MAX_TENANTS)) {
       const slug = tenantSlug(id);
