@@ -193,7 +193,7 @@ describe('importing a document', () => {
     const slot = 'PUT /tenants/acme/apis/pets/credentials/key';
     expect((await on.ask(ADMIN, slot, { from: 'environment', name: 'PETS_KEY' })).json()).toEqual({ revision: 2 });
     expect((await on.ask(ADMIN, 'GET /tenants/acme/apis/pets')).json()).toMatchObject({ credentials: { key: { from: 'environment', name: 'PETS_KEY' } }, missingCredentials: [] });
-    for (const wrong of [{ from: 'environment', name: 'X', value: 'hunter2' }, { from: 'file', name: '../other/secret' }, { from: 'file', name: 'a/b' }, { from: 'file', name: '.' }, { value: 'hunter2' }]) {
+    for (const wrong of [{ from: 'environment', name: 'X', value: 'hunter2' }, { from: 'file', name: '../other/secret' }, { from: 'file', name: 'a/b' }, { from: 'file', name: '.' }, { from: 'file', name: '..' }, { from: 'environment', name: 'a.b' }, { from: 'environment', name: '_x' }, { value: 'hunter2' }]) {
       const refused = await on.ask(ADMIN, slot, wrong);
       expect([refused.statusCode, refused.body.includes('hunter2')]).toEqual([422, false]);
     }

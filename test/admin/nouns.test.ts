@@ -59,7 +59,7 @@ describe('tools', () => {
 });
 
 describe('prompts', () => {
-  const greet = { name: 'greet', arguments: [{ name: 'who', required: true }], messages: [{ role: 'user', text: 'Say hello to {{who}}' }] };
+  const greet = { name: 'greet', arguments: [{ name: 'who', required: true }], messages: [{ role: 'user', text: 'Say hello to {{ who }}, {{who}}' }] };
   it('are made, replaced whole, and deleted', async () => {
     const made = await on.ask(ADMIN, 'POST /tenants/acme/prompts', greet);
     expect([made.statusCode, PromptAnswer.parse(made.json()).notes]).toEqual([201, []]);
@@ -74,9 +74,9 @@ describe('prompts', () => {
     expect((await on.ask(ADMIN, 'GET /tenants/acme/prompts/greet')).json()).toEqual({ detail: 'Prompt not found: greet' });
   });
   it.each([
-    { name: 'a placeholder that is not declared', text: 'Hi {{name}}', says: '{{name}} is not a declared argument: declare an argument \\"name\\"' },
-    { name: 'blanks inside the braces', text: 'Hi {{ who }}', says: 'write {{who}}' },
-    { name: 'an empty placeholder', text: 'Hi {{}}', says: '{{}} is not a declared argument' },
+    { name: 'a placeholder that is not declared', text: 'Hi {{name}}', says: '{{name}} stands for an argument that is not declared: add \\"name\\"' },
+    { name: 'a name with a blank in it', text: 'Hi {{ who else }}', says: '{{ who else }}' },
+    { name: 'an empty placeholder', text: 'Hi {{}}', says: '{{}} stands for' },
   ])('refuse $name, naming message and placeholder', async ({ text, says }) => {
     const refused = await on.ask(ADMIN, 'POST /tenants/acme/prompts', { ...greet, messages: [...greet.messages, { role: 'assistant', text }] });
     expect([refused.statusCode, refused.json<{ detail: { loc: unknown }[] }>().detail[0]?.loc]).toEqual([422, ['body', 'messages', 1, 'text']]);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApiRecord } from '#libs/core/control-store.js';
+import { isCredentialReference } from '#libs/credentials/credentials.js';
 import { ApiNameField, TagsField, text, TimeoutField } from '../http/fields.js';
 import { intervalSeconds } from './interval.js';
 
@@ -61,8 +62,9 @@ const Slot = z.union([
 ]);
 export const CredentialBody = z.strictObject({
   from: z.enum(['environment', 'file']),
-  name: z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$/, 'must be 1 to 64 letters, digits and inner hyphens or underscores'),
-}).meta({ id: 'CredentialReference', description: 'Where the gateway finds the secret: never the secret itself.' });
+  name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot or hyphen'),
+}).refine(isCredentialReference, { path: ['name'], message: 'of an environment variable must be letters, digits, hyphens and underscores, starting with a letter or digit' })
+  .meta({ id: 'CredentialReference', description: 'Where the gateway finds the secret: never the secret itself.' });
 export type CredentialBody = z.infer<typeof CredentialBody>;
 
 const Counts = { operations: z.int(), exact: z.int(), degraded: z.int(), refused: z.int() };

@@ -74,7 +74,7 @@ const answer = (prompt: PromptRecord): PromptAnswer => promptAnswer(prompt, chec
 function verified(prompt: PromptRecord): PromptAnswer {
   const { faults, unused } = checkPlaceholders(prompt.messages, prompt.arguments);
   if (faults.length > 0) {
-    throw new Problem(422, faults.slice(0, 20).map(({ message, placeholder, fix }) => ({ loc: ['body', 'messages', message, 'text'], msg: `${placeholder} is not a declared argument: ${fix}`, type: 'undeclared_argument' })));
+    throw new Problem(422, faults.slice(0, 20).map(({ message, placeholder, name }) => ({ loc: ['body', 'messages', message, 'text'], msg: `${placeholder} stands for an argument that is not declared: add ${JSON.stringify(name)} to \`arguments\``, type: 'undeclared_argument' })));
   }
   return promptAnswer(prompt, unused);
 }
