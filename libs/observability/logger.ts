@@ -32,7 +32,7 @@ export function createLogging(options: LoggerOptions): Logging {
   const logger = pino({
     level: options.level,
     base: { service: options.service },
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: isoTime(),
     formatters: { level: (label) => ({ level: label }) },
     messageKey: 'msg',
     hooks: { streamWrite: (line) => scrubber.line(line) },
@@ -41,6 +41,17 @@ export function createLogging(options: LoggerOptions): Logging {
     logger,
     hide: (value) => { scrubber.add(value); },
     flush: () => { try { buffered?.flushSync(); } catch { /* standard output is gone: nothing to tell, and nobody to tell it to */ } },
+  };
+}
+
+/** The text of a millisecond is made once: under load many lines share it. */
+function isoTime(): () => string {
+  let at = 0;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now !== at) { at = now; text = `,"time":"${new Date(now).toISOString()}"`; }
+    return text;
   };
 }
 
