@@ -1,11 +1,12 @@
 import { relative, resolve } from 'node:path';
-import { ConfigurationError, readConfig } from '#libs/configuration/read-config.js';
+import { readConfig } from '#libs/configuration/read-config.js';
 import { StandaloneConfig } from './config.js';
 import { writeHandover } from './handover.js';
 import { type Standalone, startStandalone } from './start.js';
 
 const say = (line: string): void => { process.stdout.write(`${line}\n`); };
-const EXPECTED = new Set(['PORT_UNAVAILABLE', 'DATA_FOLDER_IN_USE', 'DATA_FOLDER_UNUSABLE', 'INVALID_ALLOW_ENTRY', 'MIGRATION_FAILED', 'EACCES', 'EROFS', 'ENOSPC', 'ENOTDIR']);
+/** Errors whose message says all that an operator needs. */
+const PLAIN = new Set(['ConfigurationError', 'PortUnavailable', 'DataFolderInUse', 'DataFolderUnusable', 'InvalidAllowEntry', 'MigrationFailed']);
 
 async function main(): Promise<void> {
   const read = readConfig(StandaloneConfig, process.env);
@@ -40,9 +41,8 @@ function stopOnSignals(product: Standalone): void {
 }
 
 function fail(error: unknown): never {
-  const code = (error as { code?: unknown }).code;
-  const plain = error instanceof ConfigurationError || (typeof code === 'string' && EXPECTED.has(code));
-  process.stderr.write(`stoa: ${plain ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const text = !(error instanceof Error) ? String(error) : PLAIN.has(error.name) ? error.message : error.stack ?? error.message;
+  process.stderr.write(`stoa: ${text}\n`);
   process.exit(1);
 }
 

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
@@ -32,6 +33,7 @@ import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { configuredDecision } from '#libs/policy/configured-decision.js';
 import { databaseCatalogueSource } from '#libs/state/catalogue-source.js';
 import { databaseControlStore } from '#libs/state/control-store.js';
+import { DataFolderUnusable } from '#libs/state/data-folder.js';
 import { openDatabase } from '#libs/state/database.js';
 import { migrate } from '#libs/state/migrate.js';
 import { createArgumentValidator } from '#libs/validation/validator.js';
@@ -80,6 +82,9 @@ export async function startStandalone(config: StandaloneConfig, environment: Rea
 interface Site { readonly port: number; readonly url: string; readonly environment: Readonly<Record<string, string | undefined>>; /** Run in this order at the end. */ readonly closers: Closer[] }
 
 async function compose(config: StandaloneConfig, { port, url, environment, closers }: Site): Promise<Standalone> {
+  const egress = createEgress({ allow: [...LOOPBACK, ...config.egressAllow] });
+  closers.unshift(() => egress.close());
+  makeFolder(config.home);
   const database = await openDatabase({ directory: join(config.home, 'data') });
   closers.unshift(() => database.close());
   await migrate(database);
@@ -87,8 +92,6 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
   const logging = createLogging({ level: config.logLevel, format: config.logFormat, service: 'stoa' });
   closers.push(logging.flush);
 
-  const egress = createEgress({ allow: [...LOOPBACK, ...config.egressAllow] });
-  closers.unshift(() => egress.close());
   const catalogue = createCatalogue({ source: databaseCatalogueSource(database), logger: logging.logger });
   closers.unshift(() => catalogue.stop());
   await catalogue.start();
@@ -124,6 +127,19 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
   } catch (failure) {
     await stop();
     throw failure;
+  }
+}
+
+/** As `mkdir -p`, mode 0700; Node's own recursive one never returns where the file system has no folders to make, as /proc. */
+function makeFolder(folder: string, deeper = false): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (failure) {
+    const { code } = failure as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || deeper || dirname(folder) === folder) throw new DataFolderUnusable(folder, failure);
+    makeFolder(dirname(folder));
+    makeFolder(folder, true);
   }
 }
 
