@@ -15,25 +15,27 @@ type Visit = (key: string, isAlternative: boolean) => void;
  * left is wider.
  */
 export function breakCycles(entries: ReadonlyMap<string, PoolEntry>): void {
-  cutWhere(entries, (isAlternative) => isAlternative);
-  cutWhere(entries, () => true);
+  cutCycles(entries, (from, to, isAlternative) => isAlternative);
+  // What is left goes round through allOf and $ref alone: with references forward in one order only, nothing can.
+  cutCycles(entries, (from, to) => to <= from);
 }
 
-function cutWhere(entries: ReadonlyMap<string, PoolEntry>, mayCut: (isAlternative: boolean) => boolean): void {
+function cutCycles(entries: ReadonlyMap<string, PoolEntry>, mayCut: (from: number, to: number, isAlternative: boolean) => boolean): void {
   const graph = new Map([...entries.values()].map((entry) => [entry.key, { uses: inPlace(entry.schema) }]));
   for (const members of components(graph)) {
     const [first = ''] = members;
     if (members.length === 1 && graph.get(first)?.uses.has(first) !== true) continue;
-    const cycle = new Set(members);
-    for (const key of members) {
+    const order = new Map(members.toSorted().map((key, i) => [key, i]));
+    for (const [key, from] of order) {
       const entry = entries.get(key);
       if (!entry) continue;
-      const cut = cutReferences(entry.schema, (target, isAlternative) => cycle.has(target) && mayCut(isAlternative), false);
+      const cut = cutReferences(entry.schema, (target, isAlternative) => {
+        const to = order.get(target);
+        return to !== undefined && mayCut(from, to, isAlternative);
+      }, false);
       if (cut === entry.schema) continue;
       entry.schema = cut ?? true;
       entry.notes.push({ code: 'cyclic-composition', message: 'leads back to itself through oneOf, anyOf, allOf or $ref, which no value could ever settle; that reference is not enforced', pointer: entry.pointer });
-      // One allOf fewer may already open the circle; alternatives are cut all together.
-      if (mayCut(false)) { cutWhere(entries, mayCut); return; }
     }
   }
 }

@@ -34,7 +34,9 @@ export function styleOf(parameter: RawParameter, schema: unknown, context: Docum
   const explode = member(node, 'explode');
   // deepObject has one form only; OpenAPI gives its `explode: false` no meaning (3.2 §4.12.4).
   const exploded = style === 'deepObject' ? true : typeof explode === 'boolean' ? explode : style === 'form' || style === 'cookie';
-  return { style, explode: exploded, allowReserved: member(node, 'allowReserved') === true };
+  // Before 3.2 it applied to query parameters alone (OpenAPI 3.1.1 §4.8.12.2.2).
+  const mayAllowReserved = parameter.in === 'query' || context.format === 'openapi-3.2';
+  return { style, explode: exploded, allowReserved: mayAllowReserved && member(node, 'allowReserved') === true };
 }
 
 function collectionStyle({ node, pointer, in: place }: RawParameter, findings: Findings): ChosenStyle {

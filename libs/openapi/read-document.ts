@@ -3,7 +3,7 @@ import { LineCounter, isAlias, isPair, isScalar, parseDocument, visit } from 'ya
 import type { Document, YAMLError } from 'yaml';
 import type { DocumentLimits } from '#libs/openapi/document-limits.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
-import { isObject } from '#libs/openapi/raw.js';
+import { isObject, token } from '#libs/openapi/raw.js';
 
 /** Flow YAML that begins with a brace is tried as YAML after JSON failed, up to this many characters. */
 const YAML_SECOND_TRY = 1024 * 1024;
@@ -75,10 +75,14 @@ function readYaml(text: string, file: string, limits: DocumentLimits): unknown {
   }
   const error = document.errors[0];
   if (error) throw yamlSyntaxError(error, lines, file);
-  refuseExpansion(document, { file, lines, limits });
+  const aliases = countAliases(document, { file, lines, limits });
   try {
-    return document.toJS({ maxAliasCount: limits.maxAliases });
+    // Bounds the product of uses and nested uses; the anchor itself counts as one.
+    const value: unknown = document.toJS({ maxAliasCount: limits.maxAliases + 1 });
+    if (aliases > 0) refuseCircles(value, file);
+    return value;
   } catch (cause) {
+    if (cause instanceof DocumentError) throw cause;
     if (cause instanceof RangeError) throw new DocumentError({ code: 'too-deep', file, problem: `nested deeper than ${limits.maxDepth} levels` }, { cause });
     const problem = cause instanceof ReferenceError ? `aliases expand to more than ${limits.maxAliases} copies; use $ref instead of YAML aliases` : 'not well-formed YAML';
     throw new DocumentError({ code: cause instanceof ReferenceError ? 'too-many-aliases' : 'syntax', file, problem }, { cause });
@@ -90,7 +94,8 @@ function yamlSyntaxError(error: YAMLError, lines: LineCounter, file: string): Do
   return new DocumentError({ code: 'syntax', file, line, column: col, problem: `not well-formed YAML: ${error.message}` }, { cause: error });
 }
 
-function refuseExpansion(document: Document.Parsed, context: { file: string; lines: LineCounter; limits: DocumentLimits }): void {
+/** Aliases in the document; throws for too many, and for merge keys. */
+function countAliases(document: Document.Parsed, context: { file: string; lines: LineCounter; limits: DocumentLimits }): number {
   const { file, lines, limits } = context;
   let aliases = 0;
   const at = (range: readonly number[] | null | undefined) => { const { line, col } = lines.linePos(range?.[0] ?? 0); return { line, column: col }; };
@@ -109,6 +114,22 @@ function refuseExpansion(document: Document.Parsed, context: { file: string; lin
     if (cause instanceof RangeError) throw new DocumentError({ code: 'too-deep', file, problem: `nested deeper than ${limits.maxDepth} levels` }, { cause });
     throw cause;
   }
+  return aliases;
+}
+
+/** An alias inside what it names would make a value without end. */
+function refuseCircles(root: unknown, file: string): void {
+  const done = new Set<unknown>();
+  const onPath = new Set<unknown>();
+  const look = (value: unknown, pointer: string): void => {
+    if (typeof value !== 'object' || value === null || done.has(value)) return;
+    if (onPath.has(value)) throw new DocumentError({ code: 'too-deep', file, pointer, problem: 'a YAML alias stands inside what it names; use $ref instead' });
+    onPath.add(value);
+    for (const [key, inner] of Object.entries(value)) look(inner, pointer + token(key));
+    onPath.delete(value);
+    done.add(value);
+  };
+  look(root, '');
 }
 
 /** Breadth first, so that no input can exhaust the stack; aliased objects are looked at once. */
