@@ -96,7 +96,7 @@ describe("a stranger's pattern", () => {
   it('that is none says nothing about a value', () => { expect(matches('(?<!', 'x')).toEqual([]); });
 
   it.each([
-    '^(a+)+$', '^(a|a)+$', '^(a|aa)*$', '(a*)*b', '^(([a-z])+.)+[A-Z]([a-z])+$', '(x+x+)+y', '^(.*a){20}$', '^(?:a?){40}a{40}$', 'a*a*a*a*a*a*b', '\\s+$', '^(\\w+\\s?)*$', '^([a-zA-Z0-9])(([\\-.]|[_]+)?([a-zA-Z0-9]+))*(@){1}[a-z0-9]+[.]{1}(([a-z]{2,3})|([a-z]{2,3}[.]{1}[a-z]{2,3}))$',
+    '^(a+)+$', '^(a|a)+$', '^(a|aa)*$', '(a*)*b', '^(([a-z])+.)+[A-Z]([a-z])+$', '(x+x+)+y', '^(.*a){20}$', '^(?:a?){40}a{40}$', '^(?=(a+)+$)', '(a+)+\\1$', 'a*a*a*a*a*a*b', '\\s+$', '^(\\w+\\s?)*$', '^([a-zA-Z0-9])(([\\-.]|[_]+)?([a-zA-Z0-9]+))*(@){1}[a-z0-9]+[.]{1}(([a-z]{2,3})|([a-z]{2,3}[.]{1}[a-z]{2,3}))$',
   ])('cannot hold the process (%s)', (pattern) => {
     for (const text of [`${'a'.repeat(50_000)}!`, `${' '.repeat(50_000)}!`, `${'x'.repeat(5_000)}z`, `${'ab '.repeat(10_000)}!`]) {
       // Unguarded, most of these take minutes or years.
@@ -105,8 +105,9 @@ describe("a stranger's pattern", () => {
   });
 
   it('cannot hold it by many values either: all of one call share one budget', () => {
-    const schema = object({ list: { type: 'array', items: { type: 'string', pattern: '^(a+)+$' } } });
-    expect(check(schema, { list: Array.from({ length: 1_000 }, () => `${'a'.repeat(40)}`).concat(`${'a'.repeat(40)}!`) })).toEqual([expect.stringContaining('cannot be checked in time')]);
+    const schema = object({ list: { type: 'array', items: { type: 'string', pattern: '^(?=a)(a+)+$' } } });
+    expect(check(schema, { list: Array.from({ length: 20 }, () => `${'a'.repeat(40)}`).concat(`${'a'.repeat(40)}!`) })).toEqual([expect.stringContaining('cannot be checked in time')]);
+    expect(check(object({ list: { type: 'array', items: { type: 'string', pattern: '^(a+)+$' } } }), { list: Array.from({ length: 200 }, () => 'a'.repeat(40)) })).toEqual([]);
   });
 
   it('is only run without a clock where its shape bounds it', () => {

@@ -7,7 +7,7 @@ import { SchemaCompiler } from './compile.js';
 import { issuesOf } from './issues.js';
 import { PatternGuard, PatternTooSlow } from './pattern.js';
 
-/** Milliseconds that one validation may spend in patterns which are not cheap by their shape. */
+/** Milliseconds of processor time that one validation may spend in patterns which are not cheap by their shape. */
 const PATTERN_BUDGET_MS = 25;
 /** Values above which only the first problem is told: finding all of them in a large argument costs more than they help. */
 const ALL_ISSUES_UP_TO = 2_000;

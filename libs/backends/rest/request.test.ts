@@ -63,6 +63,14 @@ describe('styles, as in the table of OpenAPI 3.2 §4.12.3', () => {
     expect(header(built(binding({ parameters: [param('header', { name: 'X-Color', explode })] }), { color: value }), 'x-color')).toBe(expected);
   });
 
+  it("joins Swagger 2.0's lists in paths and headers as their collectionFormat says", () => {
+    for (const [style, inPath, inHeader] of [['spaceDelimited', 'a%20b', 'a b'], ['pipeDelimited', 'a%7Cb', 'a|b'], ['tabDelimited', 'a%09b', 'a\tb']] as const) {
+      // A tab is a control character, which the path guard refuses from anyone.
+      if (style !== 'tabDelimited') expect(built(binding({ path: '/{color}', parameters: [param('path', { style })] }), { color: ['a', 'b'] }).url).toBe(`https://api.example/v1/${inPath}`);
+      expect(header(built(binding({ parameters: [param('header', { name: 'X-C', style })] }), { color: ['a', 'b'] }), 'x-c')).toBe(inHeader);
+    }
+  });
+
   it.each([
     ['form', true, 'bl ue', 'color=bl%20ue'], ['form', false, ARRAY, 'color=blue,black,brown'], ['form', true, ARRAY, 'color=blue&color=black&color=brown'], ['form', true, OBJECT, 'R=100&G=200&B=150'],
     ['cookie', true, ARRAY, 'color=blue; color=black; color=brown'], ['cookie', false, ARRAY, 'color=blue,black,brown'], ['cookie', true, OBJECT, 'R=100; G=200; B=150'], ['cookie', true, 'a%20=b', 'color=a%20=b'],

@@ -5,7 +5,7 @@ import { encodeBody, formBody } from './body.js';
 import { compileBinding, type Plan, type Slot, urlSurvives } from './compile.js';
 import { percentEncode, textOf, Unsendable } from './encode.js';
 import { isHarmless, refusePathEscape } from './path-guard.js';
-import { cookiePairs, pathExpression, queryPairs, simpleValue } from './styles.js';
+import { cookiePairs, headerValue, pathExpression, queryPairs } from './styles.js';
 
 /** An HTTP request, complete but for the framing that the connection adds. */
 export interface BuiltRequest {
@@ -156,7 +156,7 @@ function headersOf(call: { binding: RestBinding; plan: Plan; credentials: readon
   for (const slot of plan.headers) {
     const value = take(slot);
     if (value === undefined) continue;
-    const text = slot.parameter.content === undefined ? simpleValue(slot.explode, value, slot.encode) : slot.encode(value);
+    const text = slot.parameter.content === undefined ? headerValue(slot, value, slot.encode) : slot.encode(value);
     if (text !== undefined) headers.push([slot.parameter.name, text]);
   }
   let cookies: string[] = [];

@@ -48,23 +48,27 @@ function deepPairs(name: string, value: unknown, encode: Encode): string[] {
   return text === undefined ? [] : [`${name}=${text}`];
 }
 
-/** The text of one path expression, undefined when the value is undefined. RFC 6570 §3.2.2 (simple), §3.2.5 (label), §3.2.7 (matrix). */
+/**
+ * The text of one path expression, undefined when the value is undefined. RFC 6570 §3.2.2 (simple), §3.2.5 (label), §3.2.7 (matrix); the delimited
+ * styles are Swagger 2.0's `ssv`, `tsv` and `pipes`.
+ */
 export function pathExpression(field: Field, value: unknown, encode: Encode): string | undefined {
   const { name, style, explode } = field;
+  const comma = separator(style);
   if (Array.isArray(value)) {
     const list = members(value, encode);
     if (list.length === 0) return undefined;
-    if (style === 'label') return `.${list.join(explode ? '.' : ',')}`;
-    if (style !== 'matrix') return list.join(',');
-    return explode ? list.map((v) => matrixPair(name, v)).join('') : matrixPair(name, list.join(','));
+    if (style === 'label') return `.${list.join(explode ? '.' : comma)}`;
+    if (style !== 'matrix') return list.join(comma);
+    return explode ? list.map((v) => matrixPair(name, v)).join('') : matrixPair(name, list.join(comma));
   }
   if (isObject(value)) {
     const list = pairs(value, encode);
     if (list.length === 0) return undefined;
     if (style === 'matrix' && explode) return list.map(([k, v]) => matrixPair(k, v)).join('');
     const flat = explode ? list.map(([k, v]) => `${k}=${v}`) : list.flat();
-    if (style === 'label') return `.${flat.join(explode ? '.' : ',')}`;
-    return style === 'matrix' ? matrixPair(name, flat.join(',')) : flat.join(',');
+    if (style === 'label') return `.${flat.join(explode ? '.' : comma)}`;
+    return style === 'matrix' ? matrixPair(name, flat.join(comma)) : flat.join(comma);
   }
   const text = encode(value);
   if (text === undefined) return undefined;
@@ -73,9 +77,13 @@ export function pathExpression(field: Field, value: unknown, encode: Encode): st
 /** RFC 6570 §3.2.7: a name with an empty value has no equals sign. */
 const matrixPair = (name: string, value: string): string => (value === '' ? `;${name}` : `;${name}=${value}`);
 
-/** A header's value, style `simple`; undefined when the value is undefined. */
-export function simpleValue(explode: boolean, value: unknown, encode: Encode): string | undefined {
-  return pathExpression({ name: '', style: 'simple', explode }, value, encode);
+/** A header's value, in which nothing is escaped; undefined when the value is undefined. */
+export function headerValue(field: Field, value: unknown, encode: Encode): string | undefined {
+  if (field.style !== 'simple' && Array.isArray(value)) {
+    const list = members(value, encode);
+    return list.length === 0 ? undefined : list.join(decodeURIComponent(separator(field.style)));
+  }
+  return pathExpression({ ...field, style: 'simple' }, value, encode);
 }
 
 /**
