@@ -53,6 +53,16 @@ describe('importing a document', () => {
     expect([read.body, read.headers['content-type'], read.headers['x-content-type-options']]).toEqual([text, 'application/json', 'nosniff']);
   });
 
+  it('takes a large body apart in a thread: the same bytes arrive, and a broken one is refused', async () => {
+    const large = JSON.stringify(document({ big: 'x'.repeat(600_000) }));
+    expect((await on.ask(ADMIN, IMPORT, inline(large))).statusCode).toBe(201);
+    expect(Buffer.from((await store.getDocument(ACME, 'pets'))?.bytes ?? []).toString()).toBe(large);
+    expect((await on.ask(ADMIN, IMPORT, inline(JSON.parse(large)))).statusCode).toBe(200);
+    expect(Buffer.from((await store.getDocument(ACME, 'pets'))?.bytes ?? []).toString()).toBe(large);
+    const broken = await on.ask(ADMIN, IMPORT, `{"name":"pets","source":{"inline":"${'x'.repeat(600_000)}`, { 'content-type': 'application/json' });
+    expect([broken.statusCode, broken.body.includes('json_invalid')]).toEqual([422, true]);
+  });
+
   it('imports anew under a name that exists: 200, the difference, and operators\' edits kept', async () => {
     await on.ask(ADMIN, IMPORT, inline(pets));
     await on.ask(ADMIN, 'PATCH /tenants/acme/tools/getPet', { description: 'One pet', enabled: false });

@@ -8,7 +8,7 @@ import { type PostgresServer, startPostgres } from './services/postgres.js';
 
 const MAIN = 'dist/apps/controller/src/main.js';
 const ISSUER = 'https://issuer.test';
-const DOCUMENT = { openapi: '3.1.0', info: { title: 'Pets', version: '1' }, servers: [{ url: 'https://pets.test' }], paths: { '/pets': { get: { operationId: 'listPets', responses: { 200: { description: 'ok' } } } } } };
+const DOCUMENT = { openapi: '3.1.0', info: { title: 'Pets', version: '1', description: 'x'.repeat(300_000) }, servers: [{ url: 'https://pets.test' }], paths: { '/pets': { get: { operationId: 'listPets', responses: { 200: { description: 'ok' } } } } } };
 
 interface Running { readonly child: ChildProcess; readonly lines: string[]; readonly ended: Promise<number | null> }
 

@@ -40,7 +40,7 @@ export class ApisController {
     @Param('tenant', TENANT) tenant: TenantSlug, @Query({ schema: UploadQuery }) options: UploadQuery,
     @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ImportAnswer> {
-    const outcome = await this.importer.import(tenant, readImport(mediaTypeOf(request), request.body, options));
+    const outcome = await this.importer.import(tenant, await readImport(mediaTypeOf(request), request.body, options));
     void reply.status(outcome.created ? 201 : 200);
     return importAnswer(outcome);
   }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { invalid, Problem } from '../http/problem.js';
 import { ImportBody, type UploadQuery } from './api-schemas.js';
+import { readEnvelope } from './envelope.js';
 import type { ImportRequest } from './importer.js';
 import { intervalSeconds } from './interval.js';
 
@@ -10,38 +11,23 @@ const TAKEN = /^(?:application\/(?:json|yaml|x-yaml|octet-stream|vnd\.oai\.opena
 
 /**
  * An import as the wire carries it: JSON `{name, source, …}`, or the document itself as the body with its options in the query.
- * Throws `Problem` 415 for a media type that is no document, 422 naming the field.
+ * Rejects with `Problem` 415 for a media type that is no document, 422 naming the field.
  */
-export function readImport(mediaType: string, body: unknown, options: UploadQuery): ImportRequest {
+export async function readImport(mediaType: string, body: unknown, options: UploadQuery): Promise<ImportRequest> {
   if (!TAKEN.test(mediaType)) throw new Problem(415, `${mediaType} is not a document: send ${DOCUMENT_TYPES.join(', ')}`);
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();
   if (bytes.byteLength === 0) throw invalid(['body'], 'the body is empty', 'missing');
   const { name, ...rest } = options;
   if (name !== undefined) return { ...rest, name, source: { bytes } };
   if (mediaType !== 'application/json') throw invalid(['query', 'name'], 'an uploaded document needs the API\'s name: add ?name=', 'missing');
-  return fromBody(parsed(ImportBody, parseJson(bytes)), rest);
+  const { value, inline } = await readEnvelope(bytes);
+  return fromBody(parsed(ImportBody, value), inline, rest);
 }
 
-function fromBody({ source, refreshInterval, dryRun, ...given }: ImportBody, { dryRun: dry, ...options }: Omit<UploadQuery, 'name'>): ImportRequest {
-  if (typeof refreshInterval === 'string' && source.url === undefined) throw invalid(['body', 'refreshInterval'], 'needs a source with a url');
+function fromBody({ source: { url }, refreshInterval, dryRun, ...given }: ImportBody, inline: Uint8Array | undefined, { dryRun: dry, ...options }: Omit<UploadQuery, 'name'>): ImportRequest {
+  if (typeof refreshInterval === 'string' && url === undefined) throw invalid(['body', 'refreshInterval'], 'needs a source with a url');
   const refreshSeconds = typeof refreshInterval === 'string' ? intervalSeconds(refreshInterval) : refreshInterval;
-  return { ...options, ...given, dryRun: dryRun || dry, refreshSeconds, source: source.url === undefined ? { bytes: inlineBytes(source.inline ?? '') } : { url: source.url } };
-}
-
-function inlineBytes(inline: string | Readonly<Record<string, unknown>>): Uint8Array {
-  try {
-    return Buffer.from(typeof inline === 'string' ? inline : JSON.stringify(inline));
-  } catch {
-    throw invalid(['body', 'source', 'inline'], 'the document is nested too deeply');
-  }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (failure) {
-    throw invalid(['body'], `the body is not JSON: ${failure instanceof Error ? failure.message : ''}`, 'json_invalid');
-  }
+  return { ...options, ...given, dryRun: dryRun || dry, refreshSeconds, source: url === undefined ? { bytes: inline ?? new Uint8Array() } : { url } };
 }
 
 function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
