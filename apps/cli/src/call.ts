@@ -3,7 +3,7 @@ import { Client, StreamableHTTPClientTransport, type CallToolResult } from '@mod
 import { readArguments, type ToolInput } from './arguments.js';
 import { CommandError, readConnection } from './client.js';
 import type { Io } from './io.js';
-import { getToken } from './token.js';
+import { requestToken } from './token.js';
 
 export const CALL_HELP = `stoa call TOOL --tenant T [options]
 
@@ -56,7 +56,7 @@ interface Principal { readonly tenant?: string | undefined; readonly role: strin
 async function withClient(principal: Principal, io: Io, use: (client: Client) => Promise<number>): Promise<number> {
   if (principal.tenant === undefined) throw new CommandError('--tenant is missing: say whose tools', 2);
   const connection = readConnection(io.env);
-  const token = await getToken({ home: undefined, tenant: principal.tenant, role: principal.role }, io.env);
+  const token = await requestToken(connection, { tenant: principal.tenant, role: principal.role });
   const client = new Client({ name: 'stoa-cli', version: '0.1.0' }, { versionNegotiation: { mode: 'auto' }, listMaxPages: 1000 });
   try {
     await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) } }));

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AdminClient, CommandError, readConnection } from './client.js';
 import type { Io } from './io.js';
-import { getToken } from './token.js';
+import { requestToken } from './token.js';
 
 export const IMPORT_HELP = `stoa import FILE|URL|- --tenant T [options]
 
@@ -59,7 +59,7 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
   const options = given({ baseUrl: values['base-url'], selector: ifAny(selector), naming: ifAny(naming), refreshInterval: values.refresh, dryRun: values['dry-run'] || undefined });
 
   const connection = readConnection(io.env);
-  const admin = new AdminClient(connection, await getToken({ home: undefined, tenant: values.tenant, role: values.role }, io.env));
+  const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.role }));
   const path = `/tenants/${encodeURIComponent(values.tenant)}/apis`;
   const send = (): Promise<unknown> => {
     if (isUrl) return admin.call('POST', path, { ...options, name, source: { url: source } });

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AdminClient, CommandError, readConnection } from './client.js';
 import type { Io } from './io.js';
-import { getToken } from './token.js';
+import { requestToken } from './token.js';
 
 export const TENANTS_HELP = `stoa tenants [create T | delete T] [--json]
 
@@ -16,7 +16,7 @@ export async function tenantsCommand(args: readonly string[], io: Io): Promise<n
   const wanted = action === 'list' ? 0 : 1;
   if (!['list', 'create', 'delete'].includes(action) || rest.length > 0 || (tenant === undefined ? 0 : 1) !== wanted) throw new CommandError('use stoa tenants, stoa tenants create T, or stoa tenants delete T', 2);
   const connection = readConnection(io.env);
-  const admin = new AdminClient(connection, await getToken({ home: undefined, tenant: undefined, role: 'cpi-admin' }, io.env));
+  const admin = new AdminClient(connection, await requestToken(connection, { tenant: undefined, role: 'cpi-admin' }));
   if (tenant !== undefined) {
     const answer = action === 'create' ? await admin.call('POST', '/tenants', { slug: tenant }) : await admin.call('DELETE', `/tenants/${encodeURIComponent(tenant)}`);
     io.out(values.json ? JSON.stringify(answer ?? null) : `${tenant} ${action}d`);

@@ -46,7 +46,7 @@ import { ISSUER_PUBLIC_ROUTES } from './issuer/mount.js';
 import { closeAll, type Closer, StandaloneModule } from './standalone.module.js';
 
 /** Backends on this computer may be called; everything else that is private only where EGRESS_ALLOW says so. */
-export const LOOPBACK = ['127.0.0.0/8', '::1/128', 'localhost'] as const;
+const LOOPBACK = ['127.0.0.0/8', '::1/128', 'localhost'] as const;
 const MAX_BODY_BYTES = 1_048_576;
 /** Upper bound of a tool's own timeout. */
 const MAX_TIMEOUT_MS = 300_000;
