@@ -3,9 +3,16 @@
  * `npm run generate [-- --check]`
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type ConfigurationRow, describeConfig } from '#libs/configuration/describe.js';
+import type { ConfigurationRow } from '#libs/configuration/describe.js';
+
+// Read from the sources, never from an older build: a relative `./x.js` of a source is its neighbour `./x.ts`.
+registerHooks({
+  resolve: (specifier, context, next) => next(/^\.\.?\/.*\.js$/.test(specifier) && context.parentURL?.endsWith('.ts') === true ? specifier.replace(/\.js$/, '.ts') : specifier, context),
+});
+const { describeConfig } = await import('#libs/configuration/describe.js');
 
 const ROOT = join(import.meta.dirname, '..');
 const PROCESSES = [
