@@ -26,7 +26,7 @@ const verifier: TokenVerifier = {
   },
 };
 const config = { resource: RESOURCE, authorizationServers: [ISSUER] };
-const PUBLIC = ['GET /health', ...wellKnownRoutes(config)];
+const PUBLIC = ['GET /health', 'GET /icons/:name', ...wellKnownRoutes(config)];
 
 let app: FastifyInstance, routes: readonly RegisteredRoute[], issuer: FakeIssuer, port: number, handled = 0;
 beforeAll(async () => {
@@ -36,6 +36,7 @@ beforeAll(async () => {
   issuer = new FakeIssuer([]);
   registerWellKnown(app, { ...config, outbound: issuer.outbound });
   app.get('/health', () => ({ status: 'ok' }));
+  app.get('/icons/:name', () => ({}));
   app.post('/health', () => { handled += 1; return {}; });
   app.route({ method: ['GET', 'POST', 'DELETE'], url: '/mcp', handler: (request) => { handled += 1; return { subject: request.principal.subject }; } });
   await app.register(async (scope) => { scope.get('/:tenant/tools/:name', (request) => ({ subject: request.principal.subject })); }, { prefix: '/admin/v1/tenants' });
@@ -140,6 +141,15 @@ describe('discovery documents', () => {
     expect(await get('/.well-known/oauth-authorization-server')).toEqual({ status: 200, body: metadata });
     issuer.up = false;
     expect(await get('/.well-known/openid-configuration')).toEqual({ status: 200, body: metadata });
+  });
+  it('are not held up by an issuer that does not answer any more', async () => {
+    let now = 0, hangs = false;
+    const { outbound } = new FakeIssuer([]);
+    const patient = fastify();
+    registerWellKnown(patient, { ...config, clock: () => now, outbound: { request: (request) => (hangs ? Promise.withResolvers<never>().promise : outbound.request(request)) } });
+    expect((await patient.inject('/.well-known/openid-configuration')).statusCode).toBe(200);
+    hangs = true; now = 300_000;
+    expect((await patient.inject('/.well-known/openid-configuration')).statusCode).toBe(200);
   });
   it('are 503 where the issuer never answered, or answered as another', async () => {
     const lonely = fastify();

@@ -54,7 +54,11 @@ export function authenticationHook(options: DoorOptions): onRequestHookHandler {
     if (token === undefined) { refuse(reply, 'Not authenticated'); return; }
 
     const settle = (answer: Principal | Denial): void => {
-      if (answer instanceof Denial) { refuse(reply, answer.message, 'invalid_token'); return; }
+      if (answer instanceof Denial) {
+        request.log.info({ reason: answer.reason }, 'token refused');
+        refuse(reply, answer.message, 'invalid_token');
+        return;
+      }
       request.principal = answer;
       done();
     };
@@ -73,6 +77,7 @@ const QUERY_TOKEN = 'Send the token in the Authorization header, never in the qu
 
 function fail(reply: FastifyReply, failure: unknown, done: (error: Error) => void): void {
   if (failure instanceof Unavailable) {
+    reply.log.warn({ err: failure }, 'token issuer is unavailable');
     void reply.code(503).header('retry-after', '1').header('cache-control', 'no-store').send({ detail: 'Authentication service unavailable' });
     return;
   }

@@ -25,10 +25,11 @@ export async function sign(key: SigningKey, payload: Readonly<Record<string, unk
   return new SignJWT(payload).setProtectedHeader(protectedHeader).sign(key.privateKey);
 }
 
-export const part = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+export const part = (value: unknown): string =>
+  (value instanceof Buffer ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))).toString('base64url');
 
-/** Header and payload as text, exactly as given, with a true signature. */
-export async function signRaw(key: SigningKey, header: string, payload: string): Promise<string> {
+/** Header and payload exactly as given, with a true signature. */
+export async function signRaw(key: SigningKey, header: string, payload: string | Buffer): Promise<string> {
   const input = `${part(header)}.${part(payload)}`;
   const parameters = key.algorithm === 'RS256' ? 'RSASSA-PKCS1-v1_5' : { name: 'ECDSA', hash: 'SHA-256' };
   const signature = await crypto.subtle.sign(parameters, key.privateKey, new TextEncoder().encode(input));
@@ -43,15 +44,16 @@ export class FakeIssuer {
   /** Replaces the key set's body when set. */
   body: string | undefined;
   keyFetches = 0;
+  jwksUri: string;
   readonly requested: string[] = [];
-  constructor(public keys: readonly JWK[], private readonly issuer = ISSUER) {}
+  constructor(public keys: readonly JWK[], private readonly issuer = ISSUER) { this.jwksUri = `${issuer}/certs`; }
 
   readonly outbound: Pick<Outbound, 'request'> = {
     request: async ({ url }) => {
       this.requested.push(url);
       if (url === `${this.issuer}/certs`) this.keyFetches += 1;
       if (!this.up) throw new OutboundFailure('unreachable', `${url} is unreachable`);
-      if (url === `${this.issuer}/.well-known/openid-configuration`) return json(JSON.stringify({ issuer: this.issuer, jwks_uri: `${this.issuer}/certs` }));
+      if (url === `${this.issuer}/.well-known/openid-configuration`) return json(JSON.stringify({ issuer: this.issuer, jwks_uri: this.jwksUri }));
       if (url === `${this.issuer}/certs`) return json(this.body ?? JSON.stringify({ keys: this.keys }));
       return { status: 404, headers: {}, body: new Uint8Array() };
     },

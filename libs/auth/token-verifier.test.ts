@@ -43,6 +43,7 @@ const CASES: readonly Case[] = [
   { name: '6 an unknown kid', token: () => sign(rsa2), answer: NO_KEY },
   { name: '6 no kid', token: () => sign(rsa, claims(), { kid: undefined }), answer: 'UNAUTHENTICATED: Token missing key ID' },
   { name: '6 the kid of a key of another type', token: () => sign(rsa, claims(), { kid: 'ec' }), answer: NO_KEY },
+  { name: '6 a key that the issuer keeps for another algorithm', token: () => sign(pss, claims(), { kid: 'rsa' }), answer: NO_KEY },
   { name: '8 a kid that is a path', token: () => sign(rsa, claims(), { kid: '../../dev/null' }), answer: NO_KEY },
   { name: '8 a kid that is SQL', token: () => sign(rsa, claims(), { kid: "' OR 1=1 --" }), answer: NO_KEY },
   { name: '8 a kid that is a member of every object', token: () => sign(rsa, claims(), { kid: '__proto__' }), answer: NO_KEY },
@@ -92,7 +93,7 @@ const CASES: readonly Case[] = [
   { name: '30 an unencoded payload', token: () => signRaw(rsa, '{"alg":"RS256","kid":"rsa","crit":["b64"],"b64":false}', body({})), answer: BAD },
   { name: 'a compressed payload', token: () => sign(rsa, claims(), { zip: 'DEF' }), answer: BAD },
   { name: 'a payload that is no object', token: () => signRaw(rsa, rsaHeader, '[1]'), answer: BAD },
-  { name: 'a payload that is not UTF-8', token: async () => { const [header, , signature] = (await sign(rsa)).split('.'); return `${header}.${Buffer.from([0x7B, 0xFF, 0x7D]).toString('base64url')}.${signature}`; }, answer: BAD },
+  { name: 'a payload that is not UTF-8', token: () => signRaw(rsa, rsaHeader, Buffer.from(body({ name: '\u00FF' }), 'latin1')), answer: BAD },
   { name: 'text that is no token', token: async () => 'stoa_sk_0123456789', answer: BAD },
   { name: 'nothing', token: async () => '', answer: BAD },
   { name: 'two tokens joined by a comma', token: async () => `${await sign(rsa)}, ${await sign(rsa)}`, answer: BAD },
@@ -197,7 +198,8 @@ describe('keys of an issuer', () => {
   });
   it('are refreshed behind the call after 300 s, one fetch at a time', async () => {
     const { issuer, verifier, clock } = setUp({ cacheSize: 0 }, [rsa]);
-    await Promise.all(Array.from({ length: 10 }, async () => verifier.verify(await sign(rsa))));
+    const tokens = await Promise.all(Array.from({ length: 10 }, (_, n) => sign(rsa, claims({ n }))));
+    await Promise.all(tokens.map(async (token) => verifier.verify(token)));
     expect(issuer.keyFetches).toBe(1);
     clock.advance(299); await verifier.verify(await sign(rsa, claims({ exp: START + 999_999 })));
     expect(issuer.keyFetches).toBe(1);
@@ -264,6 +266,12 @@ describe('keys of an issuer', () => {
     const verifier = createTokenVerifier({ issuers: [{ ...CONFIG, issuer: 'https://other.example', keys: { from: 'discovery', metadataUrl: `${ISSUER}/.well-known/openid-configuration` } }], outbound: issuer.outbound });
     await expect(verifier.verify(await sign(rsa, claims({ iss: 'https://other.example' })))).rejects.toBeInstanceOf(Unavailable);
     expect(await verifier.ready()).toMatchObject({ ok: false, reason: expect.stringContaining('another issuer') as string });
+  });
+  it('of an https issuer are never fetched over plain http', async () => {
+    const { issuer, verifier } = setUp();
+    issuer.jwksUri = 'http://login.example/realms/stoa/certs';
+    await expect(verifier.verify(await sign(rsa))).rejects.toBeInstanceOf(Unavailable);
+    expect(issuer.requested).not.toContain(issuer.jwksUri);
   });
   it('are told to the observer, and so is each answer', async () => {
     const events: string[] = [];
