@@ -167,7 +167,9 @@ describe('authorization code with PKCE', () => {
     const { query, page } = await login({ id: client.client_id, redirect: 'http://127.0.0.1:33418/' }, 'bob');
     expect(query.get('code')).toBeTruthy();
     expect(page).toContain('&lt;b&gt;Editor');
-    expect((await register(['https://evil.example/callback'])).status).toBe(400);
+    const refused = await register(['https://evil.example/callback']);
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toEqual({ error: 'invalid_redirect_uri', error_description: expect.stringContaining('loopback') as string });
   });
 });
 
@@ -210,6 +212,14 @@ describe('the issuer on this computer', () => {
       // oxlint-disable-next-line no-await-in-loop -- a handful
       expect((await app.inject({ url: '/oidc/.well-known/openid-configuration', headers: { host } })).statusCode).toBe(403);
     }
+  });
+  it('takes the login form from its own page only', async () => {
+    const answer = await app.inject({ method: 'POST', url: '/oidc/interaction/any', headers: { host: `127.0.0.1:${port}`, origin: 'https://evil.example', 'content-type': 'application/x-www-form-urlencoded' }, body: 'user=alice' });
+    expect(answer.statusCode).toBe(403);
+  });
+  it('answers 400 for a login that has ended', async () => {
+    const answer = await app.inject({ url: '/oidc/interaction/any', headers: { host: `127.0.0.1:${port}` } });
+    expect(answer.statusCode).toBe(400);
   });
   it('serves its metadata at the issuer and with the well-known part in front of the path', async () => {
     for (const path of ['/oidc/.well-known/openid-configuration', '/.well-known/oauth-authorization-server/oidc', '/.well-known/openid-configuration/oidc']) {

@@ -160,7 +160,7 @@ function confineToLoopback(metadata: ClientMetadata): void {
   const { redirect_uris: given } = metadata;
   if (!Array.isArray(given) || given.length === 0) return;
   const kept = given.filter((uri) => typeof uri === 'string' && URL.canParse(uri) && new URL(uri).protocol === 'http:' && isLoopback(new URL(uri).hostname));
-  if (kept.length === 0) throw new errors.InvalidRedirectUri();
+  if (kept.length === 0) throw new errors.CustomOIDCProviderError('invalid_redirect_uri', 'redirect_uris must hold an http address on loopback: this issuer serves clients on this computer only');
   metadata.redirect_uris = kept;
   metadata.application_type = 'native';
 }
