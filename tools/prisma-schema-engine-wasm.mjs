@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
 import * as engine from '@prisma/schema-engine-wasm/schema_engine_bg';
-import pg from 'pg';
+import { Client, escapeIdentifier, Pool } from 'pg';
 
 const option = (name) => { const at = process.argv.indexOf(name); return at < 0 ? undefined : process.argv[at + 1]; };
 const { url } = JSON.parse(option('--datasource') ?? '{}');
@@ -31,10 +31,10 @@ async function databaseCommand(command) {
   const statement = statements[command];
   const place = new URL(url);
   if (statement !== undefined) place.pathname = '/postgres';
-  const client = new pg.Client({ connectionString: place.href });
+  const client = new Client({ connectionString: place.href });
   try {
     await client.connect();
-    if (statement !== undefined) await client.query(`${statement} ${pg.escapeIdentifier(database)}`);
+    if (statement !== undefined) await client.query(`${statement} ${escapeIdentifier(database)}`);
   } catch (failure) {
     // Prisma's codes: no such database, exists already, wrong password; all else is "cannot be reached".
     const known = { '3D000': ['P1003', { database_name: database }], '42P04': ['P1009', { database_name: database }], '28P01': ['P1000', {}] };
@@ -46,27 +46,29 @@ async function databaseCommand(command) {
   }
 }
 
+const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+
 function serve() {
   let started;
   let queue = Promise.resolve();
-  const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  const answer = async (id, method, params) => {
+    try {
+      started ??= start();
+      const { schemaEngine } = await started;
+      const result = await schemaEngine[method === 'getDatabaseVersion' ? 'version' : method](params);
+      // The binary prints a diff by a notification of its own.
+      if (method === 'diff' && result?.stdout) send({ id: randomUUID(), method: 'print', params: { content: result.stdout } });
+      send({ id, result: result ?? {} });
+    } catch (failure) {
+      const { factory } = await started.catch(() => ({}));
+      send({ id, error: { code: 4466, message: 'An error happened. Check the data field for details.', data: { is_panic: false, ...explain(failure, factory) } } });
+    }
+  };
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => {
     const { id, method, params } = JSON.parse(line);
     if (method === undefined) return;
-    queue = queue.then(async () => {
-      try {
-        started ??= start();
-        const { schemaEngine } = await started;
-        const result = await schemaEngine[method === 'getDatabaseVersion' ? 'version' : method](params);
-        // The binary prints a diff by a notification of its own.
-        if (method === 'diff' && result?.stdout) send({ id: randomUUID(), method: 'print', params: { content: result.stdout } });
-        send({ id, result: result ?? {} });
-      } catch (failure) {
-        const { factory } = await started.catch(() => ({}));
-        send({ id, error: { code: 4466, message: 'An error happened. Check the data field for details.', data: { is_panic: false, ...explain(failure, factory) } } });
-      }
-    });
+    queue = queue.then(() => answer(id, method, params));
   });
   lines.on('close', () => { void queue.then(() => process.exit(0)); });
 }
@@ -83,8 +85,10 @@ function explain(failure, factory) {
 async function start() {
   const folder = path.dirname(fileURLToPath(import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg')));
   const { instance } = await WebAssembly.instantiate(readFileSync(path.join(folder, 'schema_engine_bg.wasm')), { './schema_engine_bg.js': engine });
-  engine.__wbg_set_wasm(instance.exports);
-  instance.exports.__wbindgen_start();
+  const { __wbg_set_wasm: bind } = engine;
+  const { __wbindgen_start: begin } = instance.exports;
+  bind(instance.exports);
+  begin();
   const own = adapter(url);
   const factory = bindMigrationAwareSqlAdapterFactory({
     provider: own.provider, adapterName: own.adapterName,
@@ -131,16 +135,17 @@ const AS_TEXT = { [CHAR]: 25, 1002: 1009, 24: 25, 194: 25 };
 /** Rows of a result to its columns of type "char". */
 const charColumns = new WeakMap();
 
+const renamed = (result) => {
+  for (const each of Array.isArray(result) ? result : [result]) {
+    const fields = each?.fields ?? [];
+    if (each?.rows) charColumns.set(each.rows, fields.flatMap((field, index) => (field.dataTypeID === CHAR ? [index] : [])));
+    for (const field of fields) field.dataTypeID = AS_TEXT[field.dataTypeID] ?? field.dataTypeID;
+  }
+  return result;
+};
+
 function adapter(connectionString) {
-  const renamed = (result) => {
-    for (const each of Array.isArray(result) ? result : [result]) {
-      const fields = each?.fields ?? [];
-      if (each?.rows) charColumns.set(each.rows, fields.flatMap((field, index) => (field.dataTypeID === CHAR ? [index] : [])));
-      for (const field of fields) field.dataTypeID = AS_TEXT[field.dataTypeID] ?? field.dataTypeID;
-    }
-    return result;
-  };
-  class CatalogueClient extends pg.Client {
+  class CatalogueClient extends Client {
     query(...query) {
       const callback = query.at(-1);
       if (typeof callback === 'function') return super.query(...query.slice(0, -1), (failure, result) => { callback(failure, renamed(result)); });
@@ -148,7 +153,7 @@ function adapter(connectionString) {
       return typeof answer?.then === 'function' ? answer.then(renamed) : answer;
     }
   }
-  const pool = new pg.Pool({ connectionString, Client: CatalogueClient, max: 2 });
+  const pool = new Pool({ connectionString, Client: CatalogueClient, max: 2 });
   pool.on('error', () => undefined);
   return new PrismaPg(pool, { disposeExternalPool: true });
 }

@@ -67,9 +67,17 @@ async function watch(database: Database, changed: (tenant: TenantSlug, revision:
       onTrouble(failure);
     }
   });
-  const look = () => revisions(database).then((current) => { seen.look(current); }, onTrouble);
+  const look = async (first = false): Promise<void> => {
+    try {
+      const current = await revisions(database);
+      if (first) seen.start(current);
+      else seen.look(current);
+    } catch (failure) {
+      onTrouble(failure);
+    }
+  };
   // What is there already is no change. When even this fails, everything is one at the first look that succeeds.
-  await revisions(database).then((current) => { seen.start(current); }, onTrouble);
+  await look(true);
 
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => { stopping.signal.addEventListener('abort', () => { resolve(); }, { once: true }); });

@@ -45,12 +45,12 @@ describe('the data folder', () => {
 
   it('is taken over when the process number belongs to another process by now', async () => {
     await putOwner(JSON.stringify({ pid: process.pid, start: '1', released: false }));
-    await (await ownDataFolder(folder))();
+    await expect(ownDataFolder(folder)).resolves.toBeTypeOf('function');
   });
 
   it.each(['', '{', 'null', '{"pid":"1"}', '{"pid":-1}'])('is taken over from an owner file that says %j', async (content) => {
     await putOwner(content);
-    await (await ownDataFolder(folder))();
+    await expect(ownDataFolder(folder)).resolves.toBeTypeOf('function');
   });
 
   it('goes to exactly one of many that ask at once, after a clean end and after a kill', async () => {

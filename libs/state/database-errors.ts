@@ -31,8 +31,8 @@ function errorsWithin(failure: Error): Error[] {
     next = driver ?? (next instanceof AggregateError ? next.errors[0] : next.cause);
     // A driver adapter's error carries plain facts as its cause.
     if (typeof next === 'object' && next !== null && !(next instanceof Error)) {
-      const facts = next as { originalCode?: unknown; code?: unknown; kind?: unknown; message?: unknown };
-      next = Object.assign(new Error(String(facts.message ?? '')), { code: facts.originalCode ?? facts.code, kind: facts.kind });
+      const facts = next as { originalCode?: unknown; code?: unknown; kind?: unknown; message?: string };
+      next = Object.assign(new Error(facts.message), { code: facts.originalCode ?? facts.code, kind: facts.kind });
     }
   }
   return found;

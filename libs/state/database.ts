@@ -2,7 +2,8 @@ import path from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { SqlDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import pg from 'pg';
+import { Client, escapeIdentifier, Pool } from 'pg';
+import type { QueryResultRow } from 'pg';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { asUnavailable } from './database-errors.js';
 import { DataFolderUnusable, ownDataFolder } from './data-folder.js';
@@ -86,12 +87,12 @@ function transactions(adapter: SqlDriverAdapterFactory): { prisma: PrismaClient 
 
 async function openPostgres(url: string, connections: number): Promise<Database> {
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new InvalidDatabaseUrl();
-  const pool = new pg.Pool({ connectionString: url, max: connections, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, application_name: 'stoa' });
+  const pool = new Pool({ connectionString: url, max: connections, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, application_name: 'stoa' });
   // An idle connection that the server ended: the pool replaces it.
   pool.on('error', () => undefined);
   const { prisma, tenant, control } = transactions(new PrismaPg(pool, { onConnectionError: () => undefined }));
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, application_name: 'stoa' });
+  const connect = async (): Promise<Client> => {
+    const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, application_name: 'stoa' });
     client.on('error', () => undefined);
     await client.connect();
     return client;
@@ -112,7 +113,7 @@ async function openPostgres(url: string, connections: number): Promise<Database>
       let stopped = false;
       client.once('end', () => { if (!stopped) lost(); });
       client.on('notification', (message) => { if (message.channel === channel) heard(message.payload ?? ''); });
-      await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+      await client.query(`LISTEN ${escapeIdentifier(channel)}`);
       return async () => { stopped = true; await client.end().catch(() => undefined); };
     })()),
     ping: () => asUnavailable((async () => { await pool.query('SELECT 1'); })()),
@@ -120,10 +121,10 @@ async function openPostgres(url: string, connections: number): Promise<Database>
   };
 }
 
-function postgresSession(client: pg.Client): Session {
+function postgresSession(client: Client): Session {
   const statements = {
     script: async (sql: string) => { await client.query(sql); },
-    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => (await client.query<Row & pg.QueryResultRow>(sql, [...parameters])).rows,
+    query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) => (await client.query<Row & QueryResultRow>(sql, [...parameters])).rows,
   };
   return {
     ...statements,

@@ -8,7 +8,7 @@ let template: Promise<string> | undefined;
 afterAll(async () => { if (template) await rm(await template, { recursive: true, force: true }); });
 
 /** A throwaway folder whose `data` is an embedded database without tables: copying one is far quicker than making one. */
-export async function emptyFolder(): Promise<{ readonly folder: string; readonly data: string; remove(): Promise<void> }> {
+export async function emptyFolder(): Promise<{ readonly folder: string; readonly data: string; readonly remove: () => Promise<void> }> {
   template ??= (async () => {
     const made = await mkdtemp(path.join(tmpdir(), 'stoa-template-'));
     await (await openDatabase({ directory: made })).close();

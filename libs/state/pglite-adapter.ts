@@ -1,5 +1,5 @@
 import type { PGlite, Transaction as PGliteTransaction } from '@electric-sql/pglite';
-import type { SqlDriverAdapter, SqlDriverAdapterFactory, Transaction } from '@prisma/driver-adapter-utils';
+import type { SqlDriverAdapterFactory, Transaction } from '@prisma/driver-adapter-utils';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 
 /**
@@ -12,7 +12,7 @@ export function pgliteAdapter(pglite: PGlite): SqlDriverAdapterFactory {
     provider: factory.provider,
     adapterName: factory.adapterName,
     connect: async () => {
-      const connected = await factory.connect() as SqlDriverAdapter;
+      const connected = await factory.connect();
       connected.startTransaction = () => startTransaction(pglite);
       return connected;
     },
@@ -33,7 +33,7 @@ function startTransaction(pglite: PGlite): Promise<Transaction> {
         executeRaw: (query) => queryable.executeRaw(query),
         commit: async () => { end.resolve(undefined); await ended; },
         rollback: async () => { await session.rollback(); end.resolve(undefined); await ended; },
-      } as Transaction);
+      });
       await end.promise;
     });
     ended.catch(failed);

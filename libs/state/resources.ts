@@ -18,7 +18,7 @@ export const resourceStore = (database: Database): ResourceStore => ({
       const api = apiRecord(row);
       resources.push(documentResource(api, await documentOf(transaction, tenant, api.id)));
     }
-    return resources.sort((a, b) => (a.uri < b.uri ? -1 : 1));
+    return resources.toSorted((a, b) => (a.uri < b.uri ? -1 : 1));
   }),
 
   putResource: async (tenant, resource) => {

@@ -4,8 +4,10 @@ import { databaseControlStore } from './control-store.js';
 import type { Database } from './database.js';
 import { draftOf, petTool } from './pet-draft.contract.js';
 
+const count = async (rows: Promise<{ n: bigint }[]>): Promise<number> => Number((await rows)[0]?.n);
+
 /** `database` belongs to a superuser in both engines: only the role taken on for each transaction makes the policies apply. */
-export function rowLevelSecurityContract(name: string, open: () => Promise<{ readonly database: Database; close(): Promise<void> }>): void {
+export function rowLevelSecurityContract(name: string, open: () => Promise<{ readonly database: Database; readonly close: () => Promise<void> }>): void {
   describe(`row-level security: ${name}`, () => {
     const [acme, globex] = [slug('acme'), slug('globex')];
     let database: Database;
@@ -23,7 +25,6 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
     afterAll(() => close());
 
     const tables = ['apis', 'api_contents', 'tools', 'prompts', 'resources'];
-    const count = async (rows: Promise<{ n: bigint }[]>): Promise<number> => Number((await rows)[0]?.n);
 
     it('covers every table of the product, forced for its owner', async () => {
       const rows = await database.session((session) => session.query<{ relname: string; relrowsecurity: boolean; relforcerowsecurity: boolean }>(

@@ -35,7 +35,7 @@ export async function snapshotDocument(tenant: TenantRecord, apis: readonly Api[
   return { tenant: tenant.slug, revision: tenant.revision, hash: hash.digest('hex'), enabled: tenant.enabled, ...content };
 }
 
-function* hashedParts(tenant: TenantRecord, { apis, targets }: Pick<SnapshotDocument, 'apis' | 'targets'>): Generator<unknown> {
+function* hashedParts(tenant: TenantRecord, { apis, targets }: Pick<SnapshotDocument, 'apis' | 'targets'>): Generator {
   yield [tenant.slug, tenant.enabled];
   for (const { definitions, ...api } of apis) {
     yield api;

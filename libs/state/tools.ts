@@ -17,7 +17,7 @@ export const toolStore = (database: Database): ToolStore => ({
     const tools: ToolRecord[] = [];
     const apis = (await transaction.api.findMany({ where: { tenant } })).map(apiRecord);
     for await (const { api, tool, edits } of activeTools(transaction, tenant, apis)) tools.push(toolRecord(api, tool, edits));
-    return tools.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }),
 
   getTool: (tenant, name) => reading(database, tenant, async (transaction) => {

@@ -3,7 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import { Client, escapeIdentifier } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { databaseCatalogueSource } from '#libs/state/catalogue-source.js';
 import { controlStoreContract, slug } from '#libs/state/control-store.contract.js';
@@ -39,11 +39,11 @@ rowLevelSecurityContract('Postgres', async () => {
 
 const ALL = ['20261101000000_apis_and_tools', '20261102000000_prompts_and_resources'];
 
-describe('migrations on Postgres', () => {
-  const prisma = (url: string, ...command: string[]) => promisify(execFile)(process.execPath, ['node_modules/prisma/build/index.js', ...command], {
-    env: { ...process.env, DATABASE_URL: url, PRISMA_SCHEMA_ENGINE_BINARY: path.resolve('tools/prisma-schema-engine-wasm.mjs'), PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
-  });
+const prisma = (url: string, ...command: string[]) => promisify(execFile)(process.execPath, ['node_modules/prisma/build/index.js', ...command], {
+  env: { ...process.env, DATABASE_URL: url, PRISMA_SCHEMA_ENGINE_BINARY: path.resolve('tools/prisma-schema-engine-wasm.mjs'), PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
+});
 
+describe('migrations on Postgres', () => {
   it('are applied once when several controllers start together', async () => {
     const url = await server.database();
     const controllers = await Promise.all(Array.from({ length: 4 }, () => openDatabase({ url })));
@@ -54,7 +54,10 @@ describe('migrations on Postgres', () => {
 
   it('are applied in two new databases of one server at once, although roles belong to the server', async () => {
     const opened = await Promise.all([migrated(), migrated(), migrated()]);
-    await Promise.all(opened.map(({ database }) => assertMigrated(database).then(() => database.close())));
+    for (const { database } of opened) {
+      await expect(assertMigrated(database)).resolves.toBeUndefined();
+      await database.close();
+    }
   });
 
   it('bring a database of the previous version up to date with its rows', async () => {
@@ -99,14 +102,14 @@ describe('migrations on Postgres', () => {
   });
 
   it('do for a login that owns the database without being a superuser, and a data plane that may only read and write through the roles', async () => {
-    const admin = new pg.Client({ connectionString: server.url });
+    const admin = new Client({ connectionString: server.url });
     await admin.connect();
     const url = new URL(await server.database());
     await admin.query(`CREATE ROLE control_plane LOGIN CREATEROLE PASSWORD 'c'; CREATE ROLE data_plane LOGIN PASSWORD 'd'`);
     // The roles may be there from another database of this server: then an administrator grants them.
     await admin.query(`DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'stoa_app') THEN GRANT stoa_app, stoa_control TO control_plane WITH ADMIN OPTION; END IF; END $$`);
-    await admin.query(`ALTER DATABASE ${pg.escapeIdentifier(url.pathname.slice(1))} OWNER TO control_plane`);
-    const own = new pg.Client({ connectionString: url.href });
+    await admin.query(`ALTER DATABASE ${escapeIdentifier(url.pathname.slice(1))} OWNER TO control_plane`);
+    const own = new Client({ connectionString: url.href });
     await own.connect();
     await own.query('ALTER SCHEMA public OWNER TO control_plane');
     await own.end();
@@ -134,12 +137,12 @@ describe('publications on Postgres', () => {
   let database: Database;
   let other: Database;
   let url: string;
-  let killer: pg.Client;
+  let killer: Client;
   const acme = slug('acme');
   beforeEach(async () => {
     ({ database, url } = await migrated());
     other = await openDatabase({ url });
-    killer = new pg.Client({ connectionString: url });
+    killer = new Client({ connectionString: url });
     await killer.connect();
     await databaseControlStore(database).createTenant({ slug: acme, displayName: '', description: '' });
   });
