@@ -28,11 +28,12 @@ const verifier: TokenVerifier = {
 const config = { resource: RESOURCE, authorizationServers: [ISSUER] };
 const PUBLIC = ['GET /health', 'GET /icons/:name', ...wellKnownRoutes(config)];
 
+const reasons: string[] = [];
 let app: FastifyInstance, routes: readonly RegisteredRoute[], issuer: FakeIssuer, port: number, handled = 0;
 beforeAll(async () => {
   app = fastify({ routerOptions: { ignoreTrailingSlash: false } });
   routes = enumerateRoutes(app);
-  installDoor(app, { verifier, isPublic: publicRoutes(PUBLIC), resourceMetadataUrl: 'https://gw.example/.well-known/oauth-protected-resource/mcp' });
+  installDoor(app, { verifier, isPublic: publicRoutes(PUBLIC), resourceMetadataUrl: 'https://gw.example/.well-known/oauth-protected-resource/mcp', refused: (requestId, reason) => reasons.push(`${typeof requestId} ${reason}`) });
   issuer = new FakeIssuer([]);
   registerWellKnown(app, { ...config, outbound: issuer.outbound });
   app.get('/health', () => ({ status: 'ok' }));
@@ -94,6 +95,12 @@ describe('the door', () => {
   });
   it('answers 503 and nothing of the cause when nobody can be proved', async () => {
     expect(await call(bearer('down'))).toEqual({ status: 503, challenge: undefined, body: { detail: 'Authentication service unavailable' }, retryAfter: '1' });
+  });
+  it('tells the log why, and the caller only that', async () => {
+    reasons.length = 0;
+    const told = [await call(bearer('old')), await call(bearer('bad')), await call(bearer('down')), await call(bearer('broken'))];
+    expect(reasons).toEqual(['string private', 'string private', 'string token issuer is unavailable: private', 'string private']);
+    expect(JSON.stringify(told.slice(0, 3))).not.toContain('private');
   });
   it('does not let in on a failure of its own', async () => {
     const before = handled;

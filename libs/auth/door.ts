@@ -16,6 +16,8 @@ export interface DoorOptions {
   readonly isPublic: (method: string, routePattern: string) => boolean;
   /** Absolute URL of the protected-resource metadata (RFC 9728 §5.1), named in each challenge. */
   readonly resourceMetadataUrl: string;
+  /** Told the private reason of each token that was not proved, for the log; it holds nothing of the token. Must not throw. */
+  readonly refused?: (requestId: string, reason: string) => void;
 }
 
 /**
@@ -55,7 +57,7 @@ export function authenticationHook(options: DoorOptions): onRequestHookHandler {
 
     const settle = (answer: Principal | Denial): void => {
       if (answer instanceof Denial) {
-        request.log.info({ reason: answer.reason }, 'token refused');
+        options.refused?.(request.id, answer.reason ?? answer.message);
         refuse(reply, answer.message, 'invalid_token');
         return;
       }
@@ -63,7 +65,7 @@ export function authenticationHook(options: DoorOptions): onRequestHookHandler {
       done();
     };
     const answer = options.verifier.verify(token);
-    if (answer instanceof Promise) answer.then(settle, (failure: unknown) => { fail(reply, failure, done); });
+    if (answer instanceof Promise) answer.then(settle, (failure: unknown) => { options.refused?.(request.id, reasonOf(failure)); fail(reply, failure, done); });
     else settle(answer);
   };
 }
@@ -77,11 +79,16 @@ const QUERY_TOKEN = 'Send the token in the Authorization header, never in the qu
 
 function fail(reply: FastifyReply, failure: unknown, done: (error: Error) => void): void {
   if (failure instanceof Unavailable) {
-    reply.log.warn({ err: failure }, 'token issuer is unavailable');
     void reply.code(503).header('retry-after', '1').header('cache-control', 'no-store').send({ detail: 'Authentication service unavailable' });
     return;
   }
   done(failure instanceof Error ? failure : new Error(String(failure)));
+}
+
+/** With the cause: an unreachable issuer says why there. */
+function reasonOf(failure: unknown): string {
+  if (!(failure instanceof Error)) return String(failure);
+  return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message;
 }
 
 /** The credential of a `Bearer` header, whose scheme is case-insensitive (RFC 9110 §11.1); undefined for another scheme. */
