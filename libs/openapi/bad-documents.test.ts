@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- helpers stand beside the cases that use them */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';

@@ -2,6 +2,7 @@
  * Characters that a reader cannot see but a model reads: C0 and C1 controls except tab and line breaks, zero-width and
  * bidirectional controls, Unicode tags.
  */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const INVISIBLE = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF\u{E0000}-\u{E007F}]/gu;
 
 /** Text for people and models, without invisible characters. */

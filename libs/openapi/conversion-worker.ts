@@ -89,6 +89,7 @@ export class DocumentConverter {
 /** Lets everything else that waits have its turn between two pieces. */
 async function askForMore(worker: Worker): Promise<void> {
   await setImmediate();
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
   worker.postMessage('next');
 }
 

@@ -69,7 +69,7 @@ export async function convertDocument(bytes: Uint8Array, options: ConvertOptions
   return {
     format,
     title: cleanText(textOf(member(about, 'title')) ?? file),
-    version: String(member(about, 'version') ?? ''),
+    version: versionText(member(about, 'version')),
     description: cleanText(textOf(member(about, 'description')) ?? ''),
     specHash: createHash('sha256').update(bytes).digest('hex'),
     definitions,
@@ -77,6 +77,10 @@ export async function convertDocument(bytes: Uint8Array, options: ConvertOptions
     tools,
     ledger,
   };
+}
+
+function versionText(version: unknown): string {
+  return typeof version === 'string' || typeof version === 'number' ? cleanText(String(version)) : '';
 }
 
 function listOperations(context: DocumentContext, file: string, limits: DocumentLimits): readonly OperationSource[] {

@@ -21,7 +21,7 @@ export class DefinitionGraph {
 
   /** Changes when any schema that these definitions lead to changes. */
   digest(keys: Iterable<string>): string {
-    return [...keys].sort().map((key) => `${key} ${this.#digests[this.#component.get(key) ?? -1] ?? ''}`).join('\n');
+    return [...keys].toSorted().map((key) => `${key} ${this.#digests[this.#component.get(key) ?? -1] ?? ''}`).join('\n');
   }
 
   /** What was found out about the definition and all that it leads to. */
@@ -55,7 +55,7 @@ export class DefinitionGraph {
     for (const key of members) this.#component.set(key, index);
     const hash = createHash('sha256');
     const outside = new Set<number>();
-    for (const key of [...members].sort()) {
+    for (const key of [...members].toSorted()) {
       const entry = this.#entries.get(key);
       hash.update(`${key}\n${JSON.stringify(entry?.schema)}\n`);
       for (const used of entry?.uses ?? []) {
@@ -63,7 +63,7 @@ export class DefinitionGraph {
         if (component !== undefined && component !== index) outside.add(component);
       }
     }
-    for (const digest of [...outside].map((component) => this.#digests[component] ?? '').sort()) hash.update(digest);
+    for (const digest of [...outside].map((component) => this.#digests[component] ?? '').toSorted()) hash.update(digest);
     this.#digests.push(hash.digest('hex'));
   }
 }

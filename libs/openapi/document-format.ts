@@ -7,7 +7,7 @@ export function formatOf(root: unknown, file: string): DocumentFormat {
   if (!isObject(root)) throw new DocumentError({ code: 'not-openapi', file, problem: 'not an OpenAPI document: the top level must be an object with "openapi" or "swagger"' });
   const version = member(root, 'openapi') ?? member(root, 'swagger');
   if (version === undefined) throw new DocumentError({ code: 'not-openapi', file, problem: 'not an OpenAPI document: the top level has neither "openapi" nor "swagger"' });
-  const written = String(version);
+  const written = typeof version === 'string' || typeof version === 'number' ? String(version) : '';
   const format = Object.hasOwn(root, 'openapi') ? openApi(written) : /^2(\.0)?$/.test(written) ? 'swagger-2.0' : undefined;
   if (!format) throw new DocumentError({ code: 'unsupported-version', file, pointer: Object.hasOwn(root, 'openapi') ? '/openapi' : '/swagger', problem: `version ${JSON.stringify(version)} is not supported; use Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2` });
   const paths = member(root, 'paths');
@@ -17,11 +17,9 @@ export function formatOf(root: unknown, file: string): DocumentFormat {
   return format;
 }
 
+const FORMATS = ['openapi-3.0', 'openapi-3.1', 'openapi-3.2'] as const;
+
 function openApi(version: string): DocumentFormat | undefined {
-  switch (/^3\.([012])(\.|$)/.exec(version)?.[1]) {
-    case '0': return 'openapi-3.0';
-    case '1': return 'openapi-3.1';
-    case '2': return 'openapi-3.2';
-    default: return undefined;
-  }
+  const minor = /^3\.([012])(\.|$)/.exec(version)?.[1];
+  return FORMATS.find((format) => format === `openapi-3.${minor ?? ''}`);
 }

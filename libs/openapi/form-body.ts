@@ -4,7 +4,7 @@ import type { DocumentContext, Findings } from '#libs/openapi/operation-source.j
 import { isBinary } from '#libs/openapi/parameters.js';
 import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
 import type { RawObject } from '#libs/openapi/raw.js';
-import type { MediaChoice } from '#libs/openapi/request-body.js';
+import type { MediaChoice } from '#libs/openapi/media-choice.js';
 
 interface FormProperty { readonly schema: unknown; readonly pointer: string }
 const STYLES = ['form', 'spaceDelimited', 'pipeDelimited', 'deepObject'] as const;

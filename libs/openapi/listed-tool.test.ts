@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- helpers stand beside the cases that use them */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -28,6 +29,7 @@ const schemas = fc.letrec<{ schema: JsonSchema; object: JsonSchemaObject }>((tie
     fc.record({ allOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }), type: fc.constant('object') }, { requiredKeys: ['allOf'] }),
     fc.record({ allOf: fc.array(tie('object'), { minLength: 1, maxLength: 3 }), anyOf: fc.array(tie('object'), { minLength: 1, maxLength: 2 }), properties: fc.dictionary(fc.constantFrom(...KEYS), tie('schema'), { maxKeys: 2 }), additionalProperties: tie('schema') }, { requiredKeys: ['allOf'] }),
     fc.record({ not: tie('schema') }),
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
     fc.record({ if: tie('schema'), then: tie('schema'), else: tie('schema') }),
     fc.record({ $ref: fc.constantFrom('#/$defs/A', '#/$defs/B'), description: fc.string(), properties: fc.dictionary(fc.constantFrom(...KEYS), tie('schema'), { maxKeys: 2 }) }, { requiredKeys: ['$ref'] }),
   ) as fc.Arbitrary<JsonSchema>,
@@ -74,8 +76,8 @@ describe('a reduced schema', () => {
 
 describe('an entry of tools/list', () => {
   const wide = (width: number, depth: number): object => (depth === 0 ? { type: 'string', description: 'A field with a description of some length.' } : { type: 'object', properties: Object.fromEntries(Array.from({ length: width }, (_, i) => [`field${i}`, wide(width, depth - 1)])) });
-  const listedOf = async (operation: object, schemas: object = {}) => {
-    const { tools, definitions } = await convertDocument(new TextEncoder().encode(JSON.stringify({ openapi: '3.0.0', info: {}, servers: [{ url: 'https://a.test' }], paths: { '/a': { post: { operationId: 'op', summary: 'Sum', ...operation } } }, components: { schemas } })), {});
+  const listedOf = async (operation: object, components: object = {}) => {
+    const { tools, definitions } = await convertDocument(new TextEncoder().encode(JSON.stringify({ openapi: '3.0.0', info: {}, servers: [{ url: 'https://a.test' }], paths: { '/a': { post: { operationId: 'op', summary: 'Sum', ...operation } } }, components: { schemas: components } })), {});
     const [tool] = tools;
     return { tool, definitions, text: tool?.listed ?? '', listed: JSON.parse(tool?.listed ?? '{}') as { inputSchema: JsonSchemaObject; outputSchema?: JsonSchemaObject } };
   };
@@ -106,7 +108,7 @@ describe('an entry of tools/list', () => {
     const tooMany = await listedOf({ parameters: parameters(5000), responses: {} });
     expect(Buffer.byteLength(JSON.stringify(tooMany.listed.inputSchema))).toBeLessThanOrEqual(LISTED_SCHEMA_CAP);
     expect(tooMany.listed.inputSchema).toEqual({ type: 'object', required: ['parameter_number_0'] });
-    expect(Object.keys((tooMany.tool?.inputSchema as { properties: object }).properties)).toHaveLength(5000);
+    expect(tooMany.tool?.inputSchema).toHaveProperty('properties.parameter_number_4999');
   });
 
   it('never has a reference that leads nowhere, not even in a discriminator', async () => {

@@ -111,7 +111,7 @@ export class ToolLister {
     }
     const text = withoutMapping(schema === true ? {} : schema);
     if (keys.size === 0) return Buffer.byteLength(text) <= room ? text : undefined;
-    const definitions = [...keys].sort().map((key) => `${JSON.stringify(key)}:${this.#text(key)}`).join(',');
+    const definitions = [...keys].toSorted().map((key) => `${JSON.stringify(key)}:${this.#text(key)}`).join(',');
     const complete = `${text.slice(0, -1)}${text === '{}' ? '' : ','}"$defs":{${definitions}}}`;
     return Buffer.byteLength(complete) <= room ? complete : undefined;
   }

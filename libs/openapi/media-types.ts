@@ -43,6 +43,6 @@ export function rank(mediaType: string, hasFiles: boolean): number {
     case 'text': return 5;
     case 'xml': return 6;
     case 'binary': return 7;
-    case undefined: return 8;
+    case undefined: default: return 8;
   }
 }

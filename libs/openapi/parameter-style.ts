@@ -1,6 +1,6 @@
 import type { RestParameter } from '#libs/core/rest-binding.js';
 import type { DocumentContext, Findings } from '#libs/openapi/operation-source.js';
-import type { RawParameter } from '#libs/openapi/parameters.js';
+import type { RawParameter } from '#libs/openapi/raw-parameter.js';
 import { isObject, member } from '#libs/openapi/raw.js';
 
 type Style = RestParameter['style'];

@@ -1,16 +1,14 @@
 import { forbiddenHeaderParameter } from '#libs/core/header-names.js';
-import type { JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
+import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { RestParameter } from '#libs/core/rest-binding.js';
 import { cleanText } from '#libs/openapi/clean-text.js';
 import { essence, isJson } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
+import type { RawParameter } from '#libs/openapi/raw-parameter.js';
 import { styleOf } from '#libs/openapi/parameter-style.js';
 import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
 import type { RawObject } from '#libs/openapi/raw.js';
 import { KEYWORDS } from '#libs/openapi/schema-keywords.js';
-
-/** A Parameter Object as written, its `$ref` followed. */
-export interface RawParameter { readonly node: RawObject; readonly pointer: string; readonly name: string; readonly in: string }
 
 export interface ParameterResult {
   readonly binding: RestParameter;
@@ -144,7 +142,7 @@ export function describe(schema: JsonSchema, node: RawObject): JsonSchema {
   if (Object.hasOwn(node, 'example')) extra['examples'] = [node['example']]; else if (values.length > 0) extra['examples'] = values;
   if (Object.keys(extra).length === 0) return schema;
   if (schema === false) return schema;
-  return { ...(schema === true ? {} : (schema as JsonSchemaObject)), ...extra };
+  return { ...(schema === true ? {} : schema), ...extra };
 }
 
 /** Whether a string schema means bytes: `format: binary` (OpenAPI 3.0 §4.7.2, Swagger 2.0 `file`). */

@@ -1,5 +1,5 @@
 import type { Findings, OperationSource } from '#libs/openapi/operation-source.js';
-import type { RawParameter } from '#libs/openapi/parameters.js';
+import type { RawParameter } from '#libs/openapi/raw-parameter.js';
 
 export interface PathTemplate {
   /** As sent to the backend's request builder: no fragment, every expression the name of a path parameter. */

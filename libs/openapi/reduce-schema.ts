@@ -128,10 +128,7 @@ class Reducer {
 
 /** Whether two schemas can be one object: they share no keyword but annotations, and none whose meaning depends on its neighbours. */
 function merges(a: Readonly<Record<string, unknown>>, b: JsonSchemaObject): boolean {
-  const dependent = (schema: Readonly<Record<string, unknown>>) => schema['additionalProperties'] !== undefined;
-  if (dependent(a) || dependent(b)) {
-    const other = dependent(a) ? b : a;
-    if (other['properties'] !== undefined || other['additionalProperties'] !== undefined) return false;
-  }
+  const [dependent, other] = a['additionalProperties'] === undefined ? [b, a] : [a, b];
+  if (dependent['additionalProperties'] !== undefined && (other['properties'] !== undefined || other['additionalProperties'] !== undefined)) return false;
   return Object.keys(b).every((key) => a[key] === undefined || key === 'description' || (key === 'type' && a['type'] === b['type']));
 }

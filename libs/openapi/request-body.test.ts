@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- helpers stand beside the cases that use them */
 import { describe, expect, it } from 'vitest';
 import { convertDocument } from '#libs/openapi/convert.js';
 

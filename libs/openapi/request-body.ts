@@ -4,21 +4,11 @@ import { formBody, hasFiles, isObjectSchema } from '#libs/openapi/form-body.js';
 import { essence, isMediaType, kindOf, rank } from '#libs/openapi/media-types.js';
 import type { ContentKind } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
+import type { MediaChoice } from '#libs/openapi/media-choice.js';
 import { describe } from '#libs/openapi/parameters.js';
 import { isObject, member, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
 
 export interface BodyResult { readonly content: RestContent; readonly required: boolean; readonly schema: JsonSchema }
-
-/** One media type of a body, its references followed. */
-export interface MediaChoice {
-  readonly mediaType: string;
-  readonly pointer: string;
-  readonly schemaNode: unknown;
-  readonly schemaPointer: string;
-  /** Encoding Object per property, as written. */
-  readonly encoding: RawObject;
-}
 
 /** The Request Body Object of OpenAPI 3.x. */
 export function convertRequestBody(source: OperationSource, context: DocumentContext, findings: Findings): BodyResult | undefined {
@@ -37,7 +27,7 @@ export function convertRequestBody(source: OperationSource, context: DocumentCon
   if (source.method === 'TRACE') { findings.degrade('body-on-trace', 'a TRACE request has no body (RFC 9110 §9.3.8); none is sent', pointer); return undefined; }
   const chosen = choose(choices, context, findings);
   const result = convertContent(chosen, context, findings);
-  return { ...result, required: member(body, 'required') === true, schema: describe(result.schema, { ...('description' in body ? { description: body['description'] } : {}) }) };
+  return { ...result, required: member(body, 'required') === true, schema: describe(result.schema, { description: member(body, 'description') }) };
 }
 
 function readMedia(mediaType: string, raw: unknown, parent: string, context: DocumentContext): MediaChoice {
@@ -50,9 +40,8 @@ function readMedia(mediaType: string, raw: unknown, parent: string, context: Doc
 
 /** JSON before forms before text before bytes; the others are noted. */
 export function choose(choices: readonly MediaChoice[], context: DocumentContext, findings: Findings): MediaChoice {
-  const ranked = choices.map((choice, i) => ({ choice, i, rank: rank(choice.mediaType, hasFiles(choice.schemaNode, context)) }));
-  ranked.sort((a, b) => a.rank - b.rank || a.i - b.i);
-  const [first, ...others] = ranked;
+  const [first, ...others] = choices.map((choice, i) => ({ choice, i, rank: rank(choice.mediaType, hasFiles(choice.schemaNode, context)) }))
+    .toSorted((a, b) => a.rank - b.rank || a.i - b.i);
   if (!first) throw new RangeError('choose needs at least one media type');
   if (others.length > 0) findings.note('other-media-types', `sent as ${first.choice.mediaType}; the backend also takes ${others.map((other) => other.choice.mediaType).join(', ')}`, first.choice.pointer);
   return first.choice;

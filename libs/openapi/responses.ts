@@ -11,8 +11,8 @@ interface Success { readonly pointer: string; readonly media: readonly { readonl
 /** What to accept, and the schema of a good answer when every 2xx answer is JSON with a schema. */
 export function convertResponses(source: OperationSource, context: DocumentContext, findings: Findings): ResponseResult {
   const successes = successesOf(source, context, findings);
-  const types = [...new Set(successes.flatMap((success) => success.media.map(({ type }) => type)))].filter((type) => isMediaType(type));
-  types.sort((a, b) => Number(!isJson(a)) - Number(!isJson(b)));
+  const types = [...new Set(successes.flatMap((success) => success.media.map(({ type }) => type)))].filter((type) => isMediaType(type))
+    .toSorted((a, b) => Number(!isJson(a)) - Number(!isJson(b)));
   const accept = types.length > 0 ? types.join(', ') : '*/*';
   const schemas: JsonSchema[] = [];
   for (const { media } of successes) {

@@ -65,8 +65,8 @@ describe('a schema of OpenAPI 3.0', () => {
     expect(notes).toContain(note);
     expect(verdict).toBe('exact');
     const validate = compile(body, definitions);
-    for (const value of ['1', { '(': 1 }, []]) if (note !== 'enum-contradicts-type') expect(validate(value)).toBe(true);
-    expect(validate('1')).toBe(true);
+    const taken = note === 'enum-contradicts-type' ? ['1'] : ['1', { '(': 1 }, []];
+    expect(taken.filter((value) => !validate(value))).toEqual([]);
   });
 
   it('that refers to nothing takes anything, and degrades the operation', async () => {
@@ -108,7 +108,7 @@ describe('readOnly and writeOnly', () => {
     });
     expect(compile(body, definitions)({ lead: { team: { lead: {} } } })).toBe(true);
     expect(compile(answer, definitions)({ lead: { id: 'i', team: { lead: {} } } })).toBe(false);
-    expect(Object.keys(definitions).sort()).toEqual(['Base', 'Team', 'Team.response', 'User', 'User.response']);
+    expect(Object.keys(definitions).toSorted()).toEqual(['Base', 'Team', 'Team.response', 'User', 'User.response']);
   });
 });
 
@@ -155,7 +155,7 @@ it('names of definitions are legal in a pointer, and differ where the document\'
 it('a discriminator\'s mapping names the shared definitions; what does not exist is left out and noted', async () => {
   const { definitions, notes } = await translate({ $ref: '#/components/schemas/Pet' }, '3.0.0', { Pet: { discriminator: { propertyName: 'kind', mapping: { cat: 'Cat', dog: '#/components/schemas/Dog', cow: 'cow.yaml' } } }, Cat: {}, Dog: {} });
   expect(definitions['Pet']).toEqual({ discriminator: { propertyName: 'kind', mapping: { cat: '#/$defs/Cat', dog: '#/$defs/Dog' } } });
-  expect(Object.keys(definitions).sort()).toEqual(['Cat', 'Dog', 'Pet']);
+  expect(Object.keys(definitions).toSorted()).toEqual(['Cat', 'Dog', 'Pet']);
   expect(notes).toEqual(['discriminator-mapping']);
 });
 

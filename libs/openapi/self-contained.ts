@@ -20,7 +20,7 @@ export function selfContained(schema: JsonSchema, definitions: Definitions, maxB
     }
   }
   const root: JsonSchemaObject = schema === true ? {} : schema === false ? { not: {} } : schema;
-  return needed.size === 0 ? root : { ...root, $defs: Object.fromEntries([...needed].sort(([a], [b]) => (a < b ? -1 : 1))) };
+  return needed.size === 0 ? root : { ...root, $defs: Object.fromEntries([...needed].toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 /** Keys of `#/$defs/{key}` in any `$ref`, and in a discriminator's mapping. */

@@ -1,12 +1,13 @@
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { RestEncoding } from '#libs/core/rest-binding.js';
 import { choose, convertContent } from '#libs/openapi/request-body.js';
-import type { BodyResult, MediaChoice } from '#libs/openapi/request-body.js';
+import type { BodyResult } from '#libs/openapi/request-body.js';
+import type { MediaChoice } from '#libs/openapi/media-choice.js';
 import { rank, essence } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
 import { styleOf } from '#libs/openapi/parameter-style.js';
 import { describe, inlineSchema } from '#libs/openapi/parameters.js';
-import type { RawParameter } from '#libs/openapi/parameters.js';
+import type { RawParameter } from '#libs/openapi/raw-parameter.js';
 import { listOf, member } from '#libs/openapi/raw.js';
 
 /** The body of a Swagger 2.0 operation: its `in: body` parameter, or all of its `in: formData` parameters. */

@@ -24,7 +24,7 @@ export function methodPathName(method: string, path: string): string {
  */
 export function chooseNames(requests: readonly NameRequest[], naming: NamingOptions, taken: ReadonlySet<string>): readonly ChosenName[] {
   const plain = requests.map((request) => fullName(request, naming));
-  const order = requests.map((_, i) => i).sort((a, b) => compare(identity(requests[a]), identity(requests[b])));
+  const order = requests.map((_, i) => i).toSorted((a, b) => compare(identity(requests[a]), identity(requests[b])));
   const claimed = new Set(taken);
   const chosen: ChosenName[] = [];
   const later: number[] = [];

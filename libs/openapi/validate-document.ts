@@ -35,7 +35,7 @@ function violation(cause: unknown, file: string): DocumentError {
   const details = isObject(cause) ? listOf(cause['details']) : [];
   // The deepest place says most: those above it only repeat that something below does not hold.
   const [deepest] = details.filter(isObject).map((detail) => ({ pointer: textOf(detail['instancePath']) ?? '', message: textOf(detail['message']) ?? '' }))
-    .sort((a, b) => b.pointer.split('/').length - a.pointer.split('/').length);
+    .toSorted((a, b) => b.pointer.split('/').length - a.pointer.split('/').length);
   if (deepest) return new DocumentError({ code: 'invalid-document', file, pointer: deepest.pointer, problem: `does not follow the OpenAPI specification: ${deepest.message}` }, { cause });
   const message = cause instanceof Error ? cause.message.split('\n', 1)[0] ?? '' : 'unknown reason';
   return new DocumentError({ code: 'invalid-document', file, problem: `does not follow the OpenAPI specification: ${message}` }, { cause });

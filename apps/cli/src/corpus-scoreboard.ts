@@ -40,7 +40,7 @@ export function scoreboard(rows: readonly DocumentRow[], seconds: number, peakMe
   const loaded = rows.filter((row) => row.error === undefined);
   const verdicts = sumOf(loaded.map((row) => row.verdicts));
   const total = Object.values(verdicts).reduce((sum, n) => sum + n, 0);
-  const sizes = loaded.map((row) => row.listedBytes).sort((a, b) => a - b);
+  const sizes = loaded.map((row) => row.listedBytes).toSorted((a, b) => a - b);
   const biggest = loaded.reduce<DocumentRow | undefined>((max, row) => (max && max.listedBytes >= row.listedBytes ? max : row), undefined);
   const slowest = loaded.reduce<DocumentRow | undefined>((max, row) => (max && max.ms >= row.ms ? max : row), undefined);
   const tools = add(loaded, (row) => row.tools);
@@ -70,7 +70,6 @@ export function holds(board: Scoreboard): boolean {
 
 export function scoreboardLines(board: Scoreboard): readonly string[] {
   const { documents, operations, toolsListBytes: list } = board;
-  const counts = (of: Readonly<Record<string, number>>) => Object.entries(of).sort(([, a], [, b]) => b - a).map(([code, n]) => `    ${String(n).padStart(7)}  ${code}`);
   return [
     `documents    ${documents.loaded} of ${documents.found} loaded`,
     ...documents.failed.map(({ reason }) => `    failed: ${reason}`),
@@ -86,6 +85,10 @@ export function scoreboardLines(board: Scoreboard): readonly string[] {
     `memory       ${board.peakMemoryMiB} MiB at the peak`,
     ...board.miscounted.map(({ file, counted, verdicts }) => `MISCOUNTED   ${file}: ${counted} operations, ${verdicts} verdicts`),
   ];
+}
+
+function counts(of: Readonly<Record<string, number>>): readonly string[] {
+  return Object.entries(of).toSorted(([, a], [, b]) => b - a).map(([code, n]) => `    ${String(n).padStart(7)}  ${code}`);
 }
 
 function sumOf(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {

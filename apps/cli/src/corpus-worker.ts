@@ -11,7 +11,7 @@ import type { DocumentRow } from '#apps/cli/src/corpus-scoreboard.js';
 /** Worker thread: takes a file's path, answers its row of the scoreboard. */
 const port = parentPort;
 if (!port) throw new Error('this file runs as a worker thread');
-port.on('message', (file: string) => { void measure(file).then((row) => { port.postMessage(row); }); });
+port.on('message', async (file: string) => { port.postMessage(await measure(file)); });
 
 async function measure(file: string): Promise<DocumentRow> {
   const bytes = readFileSync(file);
@@ -39,13 +39,16 @@ function tally({ ledger }: ConvertedDocument): Pick<DocumentRow, 'verdicts' | 'r
   const verdicts: Record<string, number> = {};
   const reasons: Record<string, number> = {};
   const notes: Record<string, number> = {};
-  const add = (to: Record<string, number>, key: string) => { to[key] = (to[key] ?? 0) + 1; };
   for (const verdict of ledger) {
     add(verdicts, verdict.verdict);
     for (const code of new Set(verdict.reasons.map((reason) => reason.code))) add(reasons, code);
     for (const code of new Set(verdict.notes.map((note) => note.code))) add(notes, code);
   }
   return { verdicts, reasons, notes };
+}
+
+function add(to: Record<string, number>, key: string): void {
+  to[key] = (to[key] ?? 0) + 1;
 }
 
 function bytesOfList({ tools }: ConvertedDocument): number {

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- helpers stand beside the cases that use them */
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +44,7 @@ it('a sample is the same in every run, and a wrong command line is said', async 
 
 describe('the scoreboard', () => {
   const row = (extra: Partial<DocumentRow>): DocumentRow => ({ file: 'a.json', bytes: 1, ms: 1, error: undefined, written: 2, referred: 0, tools: 2, listedBytes: 100, dangling: 0, verdicts: { exact: 2 }, reasons: {}, notes: {}, ...extra });
-  it.each([
+  it.each<{ name: string; extra: Partial<DocumentRow>; ok: boolean }>([
     { name: 'every operation has its verdict', extra: {}, ok: true },
     { name: 'verdicts through a path reference count', extra: { referred: 1, verdicts: { exact: 3 } }, ok: true },
     { name: 'an operation has none', extra: { verdicts: { exact: 1 } }, ok: false },

@@ -42,7 +42,7 @@ export async function corpusCommand(args: readonly string[], io: Io): Promise<nu
     progress(rows.length, files.length);
   })));
   if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
-  rows.sort((a, b) => (a.file < b.file ? -1 : 1));
+  rows.toSorted((a, b) => (a.file < b.file ? -1 : 1));
   const board = scoreboard(rows, (performance.now() - start) / 1000, Math.round(process.resourceUsage().maxRSS / 1024));
   if (values.json) io.out(JSON.stringify(board)); else for (const line of scoreboardLines(board)) io.out(line);
   return holds(board) ? 0 : 1;
@@ -53,10 +53,10 @@ export function documentsBelow(folder: string, sample: number): readonly string[
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(json|ya?ml)$/i.test(entry.name))
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .sort();
+    .toSorted();
   if (files.length <= sample) return files;
-  const hashed = files.map((file) => ({ file, hash: createHash('sha256').update(file).digest('hex') })).sort((a, b) => (a.hash < b.hash ? -1 : 1));
-  return hashed.slice(0, sample).map(({ file }) => file).sort();
+  const hashed = files.map((file) => ({ file, hash: createHash('sha256').update(file).digest('hex') })).toSorted((a, b) => (a.hash < b.hash ? -1 : 1));
+  return hashed.slice(0, sample).map(({ file }) => file).toSorted();
 }
 
 /** One thread's life: takes the next file until none is left; a thread that dies or hangs is replaced and its file counted as failed. */
@@ -88,6 +88,7 @@ function ask(worker: Worker, file: string): Promise<DocumentRow> {
     };
     worker.once('message', finish);
     worker.once('error', onError);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
     worker.postMessage(file);
   });
 }
