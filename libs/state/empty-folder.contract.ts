@@ -1,8 +1,11 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 import { openDatabase } from './database.js';
+
+// The embedded database is computed, not called: on a busy machine its first start alone takes seconds.
+vi.setConfig({ testTimeout: 60_000 });
 
 let template: Promise<string> | undefined;
 afterAll(async () => { if (template) await rm(await template, { recursive: true, force: true }); });
