@@ -166,7 +166,7 @@ function gatewayParts({ config, logging, environment, resource, issuerUrl, egres
   const isPublic = publicRoutes([...GATEWAY_ROUTES, ...ADMIN_PUBLIC_ROUTES, ...ISSUER_PUBLIC_ROUTES]);
   return {
     build, environment: 'dev', logger, metrics, lifecycle: new Lifecycle(), cors: undefined,
-    authenticate: (server) => { installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic, resourceMetadataUrl: metadataUrl(resource) }); },
+    authenticate: (server) => { installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic, resourceMetadataUrl: metadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); } }); },
     catalogue,
     // One person's laptop: whoever holds a token may call what its tenant has, as often as they like. Said in the configuration of
     // the planes that serve others, they deny.
