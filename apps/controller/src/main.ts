@@ -55,7 +55,7 @@ async function start(config: ControllerConfig, logger: Logger): Promise<() => Pr
       equipServer(server, {
         logger, metrics,
         authenticate: (root) => {
-          installDoor(root, { verifier, isPublic: publicRoutes([...PROBE_ROUTES, ...ADMIN_PUBLIC_ROUTES]), resourceMetadataUrl: `${origin}/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}` });
+          installDoor(root, { verifier, isPublic: publicRoutes([...PROBE_ROUTES, ...ADMIN_PUBLIC_ROUTES]), resourceMetadataUrl: `${origin}/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}`, refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); } });
         },
       });
     },
