@@ -56,6 +56,7 @@ describe('gateway and controller as two processes on Postgres', () => {
   let backend: { server: Server; url: string };
   let folder: string;
   let base: string;
+  let gatewayEnv: Record<string, string>;
   let admin: string;
   let bearer: (roles: string[], tenant?: string) => Promise<string>;
   const requests: { url: string; headers: IncomingMessage['headers'] }[] = [];
@@ -75,7 +76,8 @@ describe('gateway and controller as two processes on Postgres', () => {
     const env = { HOST: '127.0.0.1', PORT: '0', OIDC_ISSUER: ISSUER, ALLOWED_AUDIENCES: 'stoa-mcp-gateway', JWKS_URL: `${keys.url}/jwks`, EGRESS_ALLOW: '127.0.0.1' };
     controller = run('controller', { ...env, DATABASE_URL: url });
     admin = `http://127.0.0.1:${String((await line(controller, 'controller listens'))['port'])}/admin/v1`;
-    gateway = run('gateway', { ...env, DATABASE_URL_FILE: join(folder, 'database-url'), POLICY_MODE: 'open', DATA_DIR: folder, STOA_CREDENTIAL_ACME_PETS: SECRET, DRAIN_SECONDS: '5' });
+    gatewayEnv = { ...env, DATABASE_URL_FILE: join(folder, 'database-url'), POLICY_MODE: 'open', DATA_DIR: folder, STOA_CREDENTIAL_ACME_PETS: SECRET, DRAIN_SECONDS: '5' };
+    gateway = run('gateway', gatewayEnv);
     base = String((await line(gateway, 'gateway listening'))['url']);
     const root = await bearer(['cpi-admin']);
     for (const slug of ['acme', 'globex']) await admins('POST', '/tenants', root, { slug, displayName: slug });
@@ -141,5 +143,16 @@ describe('gateway and controller as two processes on Postgres', () => {
     expect(said).not.toContain(SECRET);
     expect(said).not.toMatch(/eyJ[\w-]+\.[\w-]+\./);
     for (const text of gateway.lines) expect(() => { JSON.parse(text); }).not.toThrow();
+  });
+
+  it('a cold start with the database away is alive, not ready, and serves the last good catalogue', async () => {
+    gateway = run('gateway', gatewayEnv);
+    base = String((await line(gateway, 'gateway listening'))['url']);
+    expect((await fetch(`${base}/live`)).status).toBe(200);
+    const ready = await fetch(`${base}/ready`);
+    expect([ready.status, (await ready.json() as { checks: object }).checks]).toMatchObject([503, { catalogue: false, database: false }]);
+    await expect.poll(async () => tools(await bearer(['viewer'], 'acme')), { timeout: 10_000 }).toEqual(['getpet']);
+    await expect.poll(async () => (await fetch(`${base}/mcp/v1/tools`, { headers: { authorization: await bearer(['viewer'], 'globex') } })).status).toBe(200);
+    expect((await fetch(`${base}/mcp/v1/tools`, { headers: { authorization: await bearer(['viewer'], 'never-loaded') } })).status).toBe(503);
   });
 });

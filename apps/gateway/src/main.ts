@@ -49,7 +49,7 @@ async function start(config: GatewayConfig): Promise<void> {
   const app = await createGateway({
     build, environment: config.environment, logger, metrics, lifecycle, catalogue, validator,
     authenticate: verifier && ((server) => {
-      installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic: publicRoutes(PUBLIC_ROUTES), resourceMetadataUrl: metadataUrl(resource) });
+      installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic: publicRoutes(PUBLIC_ROUTES), resourceMetadataUrl: metadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); } });
     }),
     ...(verifier ? { protectedResource: { resource, authorizationServers: [issuerOf(config) ?? ''], scopes: STOA_SCOPES } } : {}),
     policy: configuredDecision(config.policyMode), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
@@ -72,8 +72,9 @@ async function start(config: GatewayConfig): Promise<void> {
     tenants: async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })),
     closers: [() => catalogue.stop(), () => egress.close(), () => database.close(), async () => tracing?.shutdown(), () => { metrics?.close(); }],
   });
-  await catalogue.start();
   await app.listen({ host: config.host, port: config.port });
+  // Alive at once and ready when the catalogue answers: a database that is away must not look like a process that hangs.
+  void catalogue.start();
   logger.info({ url: await app.getUrl(), version: build.version, commit: build.commit, policy: config.policyMode, auth: config.authEnabled }, 'gateway listening');
   if (!config.authEnabled) logger.warn({}, 'authentication is switched off');
   drainOnSignals(app, lifecycle, { seconds: config.drainSeconds, delaySeconds: config.drainDelaySeconds, flush, log: (facts, message) => { logger.info(facts, message); } });
