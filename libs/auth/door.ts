@@ -35,7 +35,7 @@ export function publicRoutes(routes: readonly string[]): DoorOptions['isPublic']
  * which routes exist; only below `/.well-known/`, where clients probe for what a server may have, is it a plain 404.
  * Register it on the root instance before any route or plug-in.
  */
-export function authenticationHook(options: DoorOptions): onRequestHookHandler {
+function authenticationHook(options: DoorOptions): onRequestHookHandler {
   const challenge = `Bearer resource_metadata="${quoted(options.resourceMetadataUrl)}"`;
 
   const refuse = (reply: FastifyReply, detail: string, error?: 'invalid_token' | 'invalid_request'): void => {

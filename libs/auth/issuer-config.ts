@@ -1,6 +1,6 @@
 /** Signature algorithms that a key set may be used with (RFC 7518, RFC 8037). */
 export const ASYMMETRIC_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
-export type AsymmetricAlgorithm = (typeof ASYMMETRIC_ALGORITHMS)[number];
+type AsymmetricAlgorithm = (typeof ASYMMETRIC_ALGORITHMS)[number];
 
 /**
  * Where an issuer's keys come from. Never from a token. A shared secret (HS256) excludes a key set by its type, so that
@@ -14,7 +14,7 @@ export type KeySource =
   | { readonly from: 'secret'; readonly secret: string };
 
 /** Claims by name. A name is looked up whole first, then as a dotted path, so that `https://example.com/org` and `realm_access.roles` both work. */
-export interface ClaimNames {
+interface ClaimNames {
   /** A string, or a list whose first entry counts. Default `tenant_id`. */
   readonly tenant?: string;
   /** A list of strings, or one string. Default `realm_access.roles`. */

@@ -11,12 +11,12 @@ import { DEFAULT_KEY_POLICY, IssuerKeys, type KeyPolicy } from './issuer-keys.js
 import { principalOf } from './principal-mapping.js';
 
 /** Clocks of issuer and gateway may differ by this much, in seconds. */
-export const CLOCK_TOLERANCE_SECONDS = 30;
+const CLOCK_TOLERANCE_SECONDS = 30;
 const CACHE_MS = 60_000;
 const REQUIRED = ['exp', 'iat', 'sub', 'aud', 'iss'];
 
 /** Told what happens at the door, for metrics; must not throw. */
-export interface TokenObserver {
+interface TokenObserver {
   /** Answered from the cache of verified tokens. */
   cacheHit?(): void;
   verified?(issuer: string): void;

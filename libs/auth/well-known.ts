@@ -13,7 +13,7 @@ export interface ResourceConfig {
 }
 
 /** RFC 9728 §2. */
-export interface ResourceMetadata {
+interface ResourceMetadata {
   readonly resource: string;
   readonly authorization_servers: readonly string[];
   readonly scopes_supported: readonly string[];
@@ -23,7 +23,7 @@ export interface ResourceMetadata {
 }
 
 /** The metadata document. `offline_access` and `openid` are not in it: refresh is between client and issuer (MCP 2026-07-28, authorization). */
-export function protectedResourceMetadata(config: ResourceConfig): ResourceMetadata {
+function protectedResourceMetadata(config: ResourceConfig): ResourceMetadata {
   if (!URL.canParse(config.resource) || new URL(config.resource).hash !== '') throw new Error(`resource: ${JSON.stringify(config.resource)} must be an absolute URL without a fragment (RFC 9728 §1.2)`);
   if (config.authorizationServers.length === 0) throw new Error('authorizationServers: name at least one issuer');
   return {
