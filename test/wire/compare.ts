@@ -1,21 +1,38 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BuiltRequest } from '#libs/backends/rest/request.js';
-import type { RestBinding } from '#libs/core/rest-binding.js';
+import type { RestBinding, RestContent } from '#libs/core/rest-binding.js';
 import type { ReferenceRequest } from './reference.js';
 
-/** What differs between the two requests; empty when they are the same on the wire. */
-export async function differences(binding: RestBinding, ours: BuiltRequest, theirs: ReferenceRequest): Promise<string[]> {
-  const found: string[] = [];
-  const differ = (what: string, a: unknown, b: unknown): void => { if (!isDeepStrictEqual(a, b)) found.push(`${what}: ${show(a)} / ${show(b)}`); };
-  differ('method', ours.method, theirs.method);
-  const [ourPath, ourQuery] = split(ours.url);
-  const [theirPath, theirQuery] = split(theirs.url);
-  differ('path', canonical(ourPath), canonical(theirPath));
-  differ('query', sortedPairs(ourQuery), sortedPairs(theirQuery));
-  for (const { name } of binding.parameters.filter((p) => p.in === 'header')) differ(`header ${name}`, headerOf(ours.headers, name), headerOf(Object.entries(theirs.headers), name));
-  differ('cookie', headerOf(ours.headers, 'cookie'), headerOf(Object.entries(theirs.headers), 'cookie'));
-  await differBody(binding, { ours, theirs }, differ);
-  return found;
+/** A request in one spelling, as plain data: two requests are the same on the wire when their forms are equal. */
+export interface Form {
+  readonly method: string;
+  readonly path: string;
+  readonly query: readonly string[];
+  /** Headers that parameters set, by lower-case name. */
+  readonly headers: Readonly<Record<string, string | null>>;
+  readonly contentType: string | null;
+  readonly body: unknown;
+}
+
+export async function formOf(binding: RestBinding, request: BuiltRequest | ReferenceRequest): Promise<Form> {
+  const [path, query] = split(request.url);
+  const all: Iterable<readonly [string, unknown]> = Array.isArray(request.headers) ? (request.headers as BuiltRequest['headers']) : Object.entries(request.headers as ReferenceRequest['headers']);
+  const headers = new Map([...all].map(([name, value]) => [name.toLowerCase(), String(value as string)]));
+  const names = [...binding.parameters.filter((p) => p.in === 'header').map((p) => p.name.toLowerCase()), 'cookie'];
+  const contentType = headers.get('content-type') ?? null;
+  return {
+    method: request.method,
+    path: canonical(path),
+    query: sortedPairs(query),
+    headers: Object.fromEntries(names.map((name) => [name, headers.get(name) ?? null])),
+    contentType: request.body === undefined ? null : contentType?.split(';', 1)[0] ?? null,
+    body: request.body === undefined ? null : await bodyForm(binding.body?.content.kind, request.body, contentType),
+  };
+}
+
+/** What differs between two forms; empty when nothing does. */
+export function differences(ours: Form, theirs: Form): string[] {
+  return (Object.keys(ours) as (keyof Form)[]).filter((key) => !isDeepStrictEqual(ours[key], theirs[key])).map((key) => `${key}: ${show(ours[key])} / ${show(theirs[key])}`);
 }
 
 const show = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 300);
@@ -23,11 +40,6 @@ function split(url: string): [string, string] {
   const at = url.indexOf('?');
   return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
 }
-const headerOf = (headers: Iterable<readonly [string, unknown]>, name: string): string | undefined => {
-  for (const [key, value] of headers) if (key.toLowerCase() === name.toLowerCase()) return String(value as string);
-  return undefined;
-};
-
 /**
  * One spelling of equal URIs: escapes in upper case, none for unreserved characters (RFC 3986 §6.2.2), none for `!'()*`, which the encoder of
  * ECMAScript leaves and ours escapes; characters that may not stand in a URI escaped.
@@ -46,27 +58,23 @@ function sortedPairs(query: string): string[] {
 }
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-type Differ = (what: string, a: unknown, b: unknown) => void;
-async function differBody(binding: RestBinding, { ours, theirs }: { ours: BuiltRequest; theirs: ReferenceRequest }, differ: Differ): Promise<void> {
-  const content = binding.body?.content;
-  const type = headerOf(ours.headers, 'content-type');
-  if (!content || ours.body === undefined) { differ('body', ours.body === undefined, theirs.body === undefined); return; }
-  differ('content type', type?.split(';', 1)[0], headerOf(Object.entries(theirs.headers), 'content-type')?.split(';', 1)[0]);
-  const text = Buffer.from(ours.body).toString();
-  switch (content.kind) {
-    case 'json': differ('JSON body', JSON.parse(text), theirs.body); return;
-    case 'text': case 'xml': case 'binary': differ('body', content.kind === 'binary' ? Buffer.from(ours.body).toString('base64') : text, content.kind === 'binary' ? Buffer.from(String(theirs.body), 'base64').toString('base64') : typeof theirs.body === 'string' ? theirs.body : JSON.stringify(theirs.body)); return;
-    case 'form': differ('form', formPairs(text), formPairs(typeof theirs.body === 'string' ? theirs.body : '')); return;
+/** Our bodies are bytes; the reference leaves JSON as a value, text as text, and multipart as `FormData`. */
+async function bodyForm(kind: RestContent['kind'] | undefined, body: unknown, contentType: string | null): Promise<unknown> {
+  const bytes = Buffer.isBuffer(body) || body instanceof Uint8Array ? Buffer.from(body) : undefined;
+  switch (kind) {
+    case 'json': return bytes ? JSON.parse(bytes.toString()) as unknown : body;
+    case 'form': return formPairs(bytes?.toString() ?? String(body));
     case 'multipart': {
-      const mine = await new Response(Buffer.from(ours.body), { headers: { 'content-type': type ?? '' } }).formData();
-      differ('parts', await parts(mine), theirs.body instanceof FormData ? await parts(theirs.body) : undefined);
+      const form = body instanceof FormData ? body : await new Response(bytes ?? '', { headers: { 'content-type': contentType ?? '' } }).formData();
+      return parts(form);
     }
+    case 'binary': return bytes ? bytes.toString('base64') : Buffer.from(String(body), 'base64').toString('base64');
+    default: return bytes?.toString() ?? (typeof body === 'string' ? body : JSON.stringify(body));
   }
 }
 const formPairs = (text: string): string[] => [...new URLSearchParams(text)].map(([name, value]) => `${name}=${value}`).toSorted((a, b) => compareText(a.split('=', 1)[0] ?? '', b.split('=', 1)[0] ?? ''));
 async function parts(form: FormData): Promise<string[]> {
   const list: string[] = [];
-  // FormData turns line ends into CRLF as it serializes (WHATWG HTML, multipart/form-data encoding); the values had none.
   for (const [name, value] of form) list.push(`${name}=${typeof value === 'string' ? Buffer.from(value).toString('latin1') : Buffer.from(await value.arrayBuffer()).toString('latin1')}`);
   return list;
 }

@@ -4,8 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { convertDocument } from '#libs/openapi/convert.js';
+import { formOf } from './compare.js';
 import { newTally, prove } from './prove.js';
-import type { SwaggerClient } from './reference.js';
+import { Reference, type SwaggerClient } from './reference.js';
 
 /** Set by `npm run wire`: the corpus, the installed reference, and how much of it. */
 const folder = process.env['WIRE_CORPUS'];
@@ -28,7 +29,8 @@ describe.skipIf(folder === undefined || library === undefined)('every exact oper
         continue;
       }
       const raw = (file.endsWith('.json') ? JSON.parse(bytes.toString()) : parse(bytes.toString(), { maxAliasCount: -1, merge: true })) as Record<string, unknown>;
-      await prove(file, raw, converted, { client, tally });
+      const reference = new Reference(client, raw);
+      await prove(file, converted, async (binding, from, args) => formOf(binding, reference.request(binding, from, args)), tally);
       documents += 1;
     }
     const report = { documents, ...tally, explained: Object.fromEntries(tally.explained), refused: Object.fromEntries(tally.refused), disagreements: tally.disagreements.length, disagreementSamples: tally.disagreements.slice(0, 200) };

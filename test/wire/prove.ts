@@ -4,9 +4,9 @@ import type { ConvertedDocument } from '#libs/core/conversion.js';
 import { Denial } from '#libs/core/errors.js';
 import type { RestBinding } from '#libs/core/rest-binding.js';
 import { createArgumentValidator } from '#libs/validation/validator.js';
-import { differences } from './compare.js';
+import { differences, type Form, formOf } from './compare.js';
 import { explain, type ExplainedClass, without } from './explained.js';
-import { BASE, Reference, type SwaggerClient } from './reference.js';
+import { BASE } from './reference.js';
 import { type Mode, Random, Values } from './values.js';
 
 export interface Tally {
@@ -26,10 +26,11 @@ export const newTally = (): Tally => ({ operations: 0, argumentSets: 0, equal: 0
 const MODES: readonly Mode[] = ['lean', 'full', 'mixed'];
 const count = <K>(map: Map<K, number>, key: K): void => { map.set(key, (map.get(key) ?? 0) + 1); };
 
+/** The independent serializer's request for an operation of the document, at work or as it was recorded. */
+export type AskReference = (binding: RestBinding, from: { readonly path: string; readonly method: string }, args: Readonly<Record<string, unknown>>) => Promise<Form>;
+
 /** Three argument sets for every operation that the ledger calls exact: our request against the reference's. */
-export async function prove(name: string, raw: Record<string, unknown>, converted: ConvertedDocument, setup: { client: SwaggerClient; tally: Tally }): Promise<void> {
-  const { client, tally } = setup;
-  const reference = new Reference(client, raw);
+export async function prove(name: string, converted: ConvertedDocument, reference: AskReference, tally: Tally): Promise<void> {
   const validator = createArgumentValidator();
   const exact = new Set(converted.ledger.filter(({ verdict }) => verdict === 'exact').map(({ tool }) => tool));
   for (const tool of converted.tools) {
@@ -43,11 +44,11 @@ export async function prove(name: string, raw: Record<string, unknown>, converte
       if (ours instanceof Denial) return `refused: ${ours.issues?.[0]?.message ?? ours.message}`;
       let theirs;
       try {
-        theirs = reference.request(binding, { path: tool.path, method: tool.method }, args);
+        theirs = await reference(binding, { path: tool.path, method: tool.method }, args);
       } catch (error) {
         return `reference failed: ${(error as Error).message}`;
       }
-      const found = await differences(binding, ours, theirs);
+      const found = differences(await formOf(binding, ours), theirs);
       return found.length === 0 ? undefined : found.join(' | ');
     };
     for (const mode of MODES) {

@@ -45,12 +45,16 @@ export class Reference {
         requestBody = { content: { [mediaType]: this.#media(operation, mediaType) } };
       }
     }
-    const path = from.path.split('#', 1)[0] ?? '';
+    // A fragment is never sent; a query in the path is no part of a template (OpenAPI 3.2 §4.8.2), so the reference would not expand one.
+    const [path = '', inline = ''] = (from.path.split('#', 1)[0] ?? '').split('?', 2);
     const spec = {
       ...(swagger2 ? { swagger: '2.0' } : { openapi: String(this.document['openapi']), servers: [{ url: BASE }] }),
       paths: { [path]: { [from.method.toLowerCase()]: { operationId: 'it', parameters, ...(requestBody ? { requestBody } : {}) } } },
     };
-    return this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
+    const made = this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
+    const given = new Set(binding.parameters.filter((p) => p.in === 'query' && Object.hasOwn(args, p.argument)).map((p) => p.name));
+    const pairs = inline.split('&').filter((pair) => pair !== '' && !given.has(pair.split('=', 1)[0] ?? ''));
+    return pairs.length === 0 ? made : { ...made, url: `${made.url}${made.url.includes('?') ? '&' : '?'}${pairs.join('&')}` };
   }
 
   #parameters(item: Raw, operation: Raw): Record<string, unknown>[] {

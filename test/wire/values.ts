@@ -124,7 +124,7 @@ export class Values {
     if (node['contentEncoding'] === 'base64') return this.mode === 'lean' ? 'YQ==' : 'AP9oaQ==';
     const format = typeof node['format'] === 'string' ? FORMATS[node['format']] : undefined;
     if (typeof node['pattern'] === 'string') {
-      const matching = fromPattern(node['pattern'], this.random.int(1_000));
+      const matching = fromPattern(node['pattern'], this.random.int(1_000), { least: Number(node['minLength'] ?? 0), most: Number(node['maxLength'] ?? 5_000) });
       if (matching !== undefined) return matching;
     }
     if (format) return this.random.pick(format);
@@ -146,7 +146,7 @@ function merge(a: JsonSchemaObject, b: JsonSchemaObject): JsonSchemaObject {
 }
 
 const patterns = new Map<string, fc.Arbitrary<string> | undefined>();
-function fromPattern(pattern: string, seed: number): string | undefined {
+function fromPattern(pattern: string, seed: number, length: { least: number; most: number }): string | undefined {
   if (!patterns.has(pattern)) {
     let arbitrary: fc.Arbitrary<string> | undefined;
     try {
@@ -158,7 +158,8 @@ function fromPattern(pattern: string, seed: number): string | undefined {
   }
   try {
     const arbitrary = patterns.get(pattern);
-    return arbitrary && fc.sample(arbitrary, { numRuns: 1, seed })[0];
+    const samples = arbitrary ? fc.sample(arbitrary, { numRuns: length.least > 1 ? 30 : 3, seed }) : [];
+    return samples.find((text) => text.length >= length.least && text.length <= length.most) ?? samples[0];
   } catch {
     return undefined;
   }

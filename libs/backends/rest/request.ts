@@ -123,13 +123,16 @@ function pathIsPlain(plan: Plan, base: Base, path: string): boolean {
 
 function queryOf(plan: Plan, take: (slot: Slot) => unknown, credentials: readonly AppliedCredential[]): string {
   let pairs: string[] = [];
+  const sent = new Set<string>();
   for (const slot of plan.query) {
     const value = take(slot);
     if (value === undefined) continue;
+    sent.add(slot.name);
     if (slot.parameter.content === undefined) pairs.push(...queryPairs(slot, value, slot.encode));
     else pairs.push(`${slot.name}=${slot.encode(value) ?? ''}`);
   }
-  if (plan.inlineQuery.length > 0) pairs.unshift(expand(plan.inlineQuery, take, () => undefined));
+  // What the document wrote into its path gives way to a parameter of the same name.
+  if (plan.inlineQuery.length > 0) pairs.unshift(...expand(plan.inlineQuery, take, () => undefined).split('&').filter((pair) => !sent.has(pair.split('=', 1)[0] ?? '')));
   if (plan.queryString) {
     const value = take(plan.queryString);
     if (value !== undefined) pairs.push(wholeQuery(plan.queryString, value));
