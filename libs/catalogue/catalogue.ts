@@ -5,7 +5,7 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import { SnapshotFiles } from './snapshot-files.js';
 import { buildSnapshot, changeBetween } from './snapshot.js';
 
-export interface CatalogueLog {
+interface CatalogueLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }

@@ -6,7 +6,7 @@ export interface Span {
   /** `error` is a short reason, never a message with a caller's data in it. */
   end(error?: string): void;
 }
-export interface SpanStart {
+interface SpanStart {
   readonly kind: 'server' | 'client' | 'internal';
   /** Of the parent; undefined starts a trace. */
   readonly traceparent: string | undefined;

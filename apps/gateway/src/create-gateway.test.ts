@@ -7,7 +7,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendAnswer } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import { as, type FakeGateway, fakeGateway, fakeTarget } from '../../../test/fake-gateway.js';
+import type { Tracing } from '#libs/observability/tracing.js';
 import { createGateway } from './create-gateway.js';
+import { backendsOf } from './data-plane.js';
 import { drain } from './drain.js';
 import type { GatewayParts } from './parts.js';
 
@@ -58,6 +60,44 @@ describe('probes', () => {
     const ready = await app.inject('/ready');
     expect([ready.statusCode, ready.headers.connection]).toEqual([503, 'close']);
     expect(ready.json()).toMatchObject({ reasons: { app_ready: 'shutting down' } });
+  });
+});
+
+describe('the status page', () => {
+  it('is for platform administrators: nobody 401, others 403', async () => {
+    await start({ tenants: async () => [{ id: 'acme', revision: 1 }] });
+    fake.checks.set('catalogue', { name: 'catalogue', check: async () => ({ ok: false, reason: 'away' }) });
+    expect((await app.inject('/admin/status')).statusCode).toBe(401);
+    const viewer = await app.inject({ url: '/admin/status', headers: as('acme-viewer') });
+    expect([viewer.statusCode, viewer.json()]).toEqual([403, { detail: 'Access denied: needs the role cpi-admin' }]);
+    expect((await app.inject({ url: '/admin/status', headers: as('admin') })).json()).toMatchObject({ version: '0.1.0', ready: false, draining: false, tenants: 1, checks: { app_ready: { ok: true }, catalogue: { ok: false, reason: 'away' } } });
+  });
+});
+
+describe('traces', () => {
+  it('have a span each for the call, the policy decision and the backend, as children of the caller\'s, and nothing that is a secret', async () => {
+    const spans: { name: string; parent: string | undefined; id: string; attributes: Record<string, unknown>; error?: string | undefined }[] = [];
+    const tracing: Tracing = {
+      start: (name, { traceparent, attributes }) => {
+        const span: (typeof spans)[number] = { name, parent: traceparent, id: `00-0af7651916cd43dd8448eb211c80319c-000000000000000${spans.length + 1}-01`, attributes: { ...attributes } };
+        spans.push(span);
+        return { traceparent: span.id, set: (more) => { Object.assign(span.attributes, more); }, end: (error) => { span.error = error; } };
+      },
+      shutdown: async () => undefined,
+    };
+    const sent: (readonly (readonly [string, string])[])[] = [];
+    const rest = backendsOf({
+      tracing, version: '1', maxTimeoutMs: 1000, hide: () => undefined, validator: { checkOutput: () => undefined }, credentials: { resolve: () => 'secret' },
+      outbound: { request: async ({ headers }) => { sent.push(headers); return { status: 200, headers: {}, body: Buffer.from('{}') }; } },
+    });
+    await start({ tracing, backends: rest });
+    const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    expect((await invoke('getPet', { traceparent: caller })).statusCode).toBe(200);
+    expect(spans.map(({ name, parent }) => [name, parent])).toEqual([['tools/call getPet', caller], ['policy', spans[0]!.id], ['GET backend', spans[0]!.id]]);
+    expect(spans[0]!.attributes).toMatchObject({ 'mcp.method.name': 'tools/call', 'gen_ai.tool.name': 'getPet', 'stoa.tenant': 'acme', 'stoa.policy.rule': 'configured-open' });
+    expect(spans[1]!.attributes).toMatchObject({ 'stoa.policy.decision': 'allow' });
+    expect(spans[2]!.attributes).toMatchObject({ 'http.request.method': 'GET', 'http.response.status_code': 200 });
+    expect(sent[0]!.find(([name]) => name === 'traceparent')).toEqual(['traceparent', spans[2]!.id]);
   });
 });
 

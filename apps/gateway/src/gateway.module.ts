@@ -5,14 +5,15 @@ import { type About, InfoController, SERVICE } from './http/info.controller.js';
 import { PromptsController } from './http/prompts.controller.js';
 import { ResourcesController } from './http/resources.controller.js';
 import { RestHttp } from './http/rest-http.js';
+import { StatusController } from './http/status.controller.js';
 import { ToolsController } from './http/tools.controller.js';
 import { WellKnownController } from './http/well-known.controller.js';
 import { McpModule } from './mcp/mcp.module.js';
 import type { McpDoorOptions } from './mcp/options.js';
 import type { GatewayParts } from './parts.js';
-import { ABOUT, APIS, CLOSERS, HEALTH, HTTP_SETTINGS, LISTING, METRICS, principalOf, PROTECTED_RESOURCE, REST_LOG, RUN_CALL } from './tokens.js';
+import { ABOUT, APIS, CLOSERS, HEALTH, HTTP_SETTINGS, LISTING, METRICS, principalOf, PROTECTED_RESOURCE, REST_LOG, RUN_CALL, TENANTS } from './tokens.js';
 
-const HTTP: readonly Type[] = [InfoController, HealthController];
+const HTTP: readonly Type[] = [InfoController, HealthController, StatusController];
 const REST: readonly Type[] = [ToolsController, ResourcesController, PromptsController];
 
 /** The data plane as one Nest module: alone in the gateway process, beside the controller's in the standalone one. */
@@ -41,6 +42,7 @@ export class GatewayModule implements OnApplicationShutdown {
         { provide: APIS, useValue: parts.catalogue },
         { provide: HTTP_SETTINGS, useValue: { maxBodyBytes: parts.maxBodyBytes } },
         { provide: PROTECTED_RESOURCE, useValue: parts.protectedResource },
+        { provide: TENANTS, useValue: parts.tenants },
         { provide: REST_LOG, useValue: parts.logger },
       ],
     };

@@ -10,7 +10,7 @@ export function requestId(request: IncomingMessage): string {
 }
 
 /** RFC 9562 §5.7: 48 bits of milliseconds, then random bits. */
-export function uuidV7(now: number): string {
+function uuidV7(now: number): string {
   const time = now.toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${randomUUID().slice(15)}`;
 }

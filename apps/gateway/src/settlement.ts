@@ -15,7 +15,7 @@ export class CalledRequests {
 }
 
 /** `success`, `error`, `timeout`, or the denial's code in lower case. */
-export function statusOf({ reached, denial }: Ending): string {
+function statusOf({ reached, denial }: Ending): string {
   if (denial) return denial.code.toLowerCase();
   return reached.answer?.outcome ?? 'error';
 }

@@ -11,6 +11,7 @@ export const LISTING = Symbol('Listing');
 export const APIS = Symbol('Apis');
 export const HTTP_SETTINGS = Symbol('HttpSettings');
 export const PROTECTED_RESOURCE = Symbol('ProtectedResource');
+export const TENANTS = Symbol('Tenants');
 export const REST_LOG = Symbol('RestLog');
 
 /** Whom the authentication hook proved. Where an operator switched authentication off there is nobody, who sees platform tools alone. */

@@ -22,9 +22,8 @@ export function visibleTargets(catalogue: Catalogue, platform: Platform): Listin
     const slot = `${kind} ${own.key}`;
     const known = lists.get(slot);
     if (known) return known;
-    const taken = new Set(own.items.map(({ name }) => name));
     const items = [...own.items];
-    for (const target of snapshot[LISTS[kind]].values()) if (!taken.has(target.name)) items.push(target);
+    for (const target of snapshot[LISTS[kind]].values()) if (!platform.find(kind, target.name, principal)) items.push(target);
     const list = { items, revision: snapshot.revision, key: own.key };
     lists.set(slot, list);
     return list;

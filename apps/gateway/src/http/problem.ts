@@ -15,7 +15,7 @@ export class Problem extends Error {
 export const invalid = (...issues: readonly FieldIssue[]): Problem => new Problem(422, issues);
 
 /** What any failure below a REST route is answered with; undefined: our own fault, to be logged and told without its cause. */
-export function problemOf(failure: unknown): Problem | undefined {
+function problemOf(failure: unknown): Problem | undefined {
   if (failure instanceof Problem) return failure;
   if (failure instanceof Unavailable) return new Problem(503, 'The service is temporarily unavailable.', { 'retry-after': '1' });
   if (failure instanceof HttpException) return new Problem(failure.getStatus(), failure.getStatus() === 404 ? 'Not Found' : failure.message);

@@ -10,7 +10,7 @@ export const text = (query: RawQuery, name: string): string | undefined => {
 };
 
 /** A whole number within bounds; anything else is a 422 that names the parameter. */
-export function integer(query: RawQuery, name: string, bounds: { readonly min: number; readonly max: number; readonly default: number }): number {
+function integer(query: RawQuery, name: string, bounds: { readonly min: number; readonly max: number; readonly default: number }): number {
   const given = text(query, name);
   if (given === undefined) return bounds.default;
   const issue = (msg: string, type: string): FieldIssue => ({ loc: ['query', name], msg, type });

@@ -7,7 +7,7 @@ import { ABOUT, HTTP_SETTINGS, REST_LOG } from '../tokens.js';
 import { type About, serverInfo } from './info.controller.js';
 import { answerFailure, Problem } from './problem.js';
 
-export const REST = '/mcp/v1';
+const REST = '/mcp/v1';
 const RAW = 'application/vnd.stoa.rest';
 
 export interface HttpSettings { readonly maxBodyBytes: number }

@@ -1,4 +1,3 @@
-import type { Catalogue } from '#libs/core/catalogue.js';
 import type { Target } from '#libs/core/target.js';
 
 /** STOA's tool object, as JSON text: made once for each target and kept with it. */
@@ -39,6 +38,3 @@ export const promptShape = (target: Target): object => {
     tags: target.tags,
   };
 };
-
-/** Where an API's calls go, when an operator replaced what its document says. */
-export type Apis = Pick<Catalogue, 'snapshot'>;

@@ -2,7 +2,7 @@ import type { Target } from '#libs/core/target.js';
 import { platformTarget, type PlatformTool, type ToolInput } from './platform-tool.js';
 
 /** Old names answer until this day, 60 days after they were replaced; then they say what to use instead. */
-export const ALIAS_SUNSET = '2027-01-20';
+const ALIAS_SUNSET = '2027-01-20';
 
 interface Alias {
   readonly name: string;
