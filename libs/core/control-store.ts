@@ -1,7 +1,7 @@
 import type { ConversionOptions, ConvertedDocument, OperationVerdict } from './conversion.js';
 import type { CredentialReference, CredentialSlot } from './rest-binding.js';
 import type { BackendBinding, OperationClass, PromptMessageTemplate } from './target.js';
-import type { JsonSchema } from './json-schema.js';
+import type { Definitions, JsonSchema } from './json-schema.js';
 import type { TenantSlug } from './tenant.js';
 
 /**
@@ -24,6 +24,8 @@ export interface ControlStore {
   deleteApi(tenant: TenantSlug, name: string): Promise<{ readonly revision: number }>;
   getDocument(tenant: TenantSlug, name: string): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string } | undefined>;
   getLedger(tenant: TenantSlug, name: string): Promise<readonly OperationVerdict[]>;
+  /** What `#/$defs/…` of the API's tools leads to. */
+  getDefinitions(tenant: TenantSlug, name: string): Promise<Definitions>;
   setCredential(tenant: TenantSlug, api: string, slot: string, reference: CredentialReference | undefined): Promise<{ readonly revision: number }>;
   /** APIs with a URL source whose refresh is due at `now`, of every tenant. */
   dueForRefresh(now: Date): Promise<readonly { readonly tenant: TenantSlug; readonly api: ApiRecord }[]>;

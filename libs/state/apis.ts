@@ -6,10 +6,10 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import type { Database, Transaction } from './database.js';
 import { isUniqueViolation } from './database-errors.js';
 import type { Api, Prisma } from './generated/client.js';
-import { countVerdicts, pack, packDefinitions, packLedger, turn, unpack, unpackLedger } from './packed.js';
-import { clean, publication, reading } from './publication.js';
+import { countVerdicts, pack, packDefinitions, packLedger, turn, unpack, unpackDefinitions, unpackLedger } from './packed.js';
+import { clean, publication, reading, unpublished } from './publication.js';
 
-type ApiStore = Pick<ControlStore, 'listApis' | 'getApi' | 'putApi' | 'deleteApi' | 'getDocument' | 'getLedger' | 'setCredential' | 'dueForRefresh' | 'markRefreshed'>;
+type ApiStore = Pick<ControlStore, 'listApis' | 'getApi' | 'putApi' | 'deleteApi' | 'getDocument' | 'getLedger' | 'getDefinitions' | 'setCredential' | 'dueForRefresh' | 'markRefreshed'>;
 
 export const apiStore = (database: Database): ApiStore => ({
   listApis: (tenant) => reading(database, tenant, async (transaction) => (await transaction.api.findMany({ where: { tenant }, orderBy: { name: 'asc' } })).map(apiRecord)),
@@ -40,6 +40,12 @@ export const apiStore = (database: Database): ApiStore => ({
     return unpackLedger(row.ledger);
   }),
 
+  getDefinitions: (tenant, name) => reading(database, tenant, async (transaction) => {
+    const row = await transaction.apiContents.findFirst({ where: { tenant, api: { name } }, select: { definitions: true } });
+    if (row === null) throw new NoSuchRecord('API', name);
+    return unpackDefinitions(row.definitions);
+  }),
+
   setCredential: async (tenant, name, slot, reference) => {
     const { revision } = await publication(database, tenant, async (transaction) => {
       const row = await transaction.api.findUnique({ where: { tenant_name: { tenant, name } } });
@@ -59,7 +65,7 @@ export const apiStore = (database: Database): ApiStore => ({
       .map((row) => ({ tenant: row.tenant as TenantSlug, api: apiRecord(row) }));
   }),
 
-  markRefreshed: (tenant, name, { at, error }) => reading(database, tenant, async (transaction) => {
+  markRefreshed: (tenant, name, { at, error }) => unpublished(database, tenant, async (transaction) => {
     const { count } = await transaction.api.updateMany({ where: { tenant, name }, data: { refreshedAt: at, lastError: error === undefined ? null : clean(error) } });
     if (count === 0) throw new NoSuchRecord('API', name);
   }),

@@ -95,6 +95,7 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         ['deleteApi', (of) => store.deleteApi(of, 'pets')],
         ['getDocument', (of) => store.getDocument(of, 'pets')],
         ['getLedger', (of) => store.getLedger(of, 'pets')],
+        ['getDefinitions', (of) => store.getDefinitions(of, 'pets')],
         ['setCredential', (of) => store.setCredential(of, 'pets', 'key', undefined)],
         ['markRefreshed', (of) => store.markRefreshed(of, 'pets', { at: new Date(), error: undefined })],
         ['listTools', (of) => store.listTools(of)],
@@ -142,7 +143,7 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         const of = await tenant();
         expect(await store.getApi(of, 'x')).toBeUndefined();
         expect(await store.getDocument(of, 'x')).toBeUndefined();
-        for (const work of [() => store.getLedger(of, 'x'), () => store.deleteApi(of, 'x'), () => store.setCredential(of, 'x', 's', undefined), () => store.markRefreshed(of, 'x', { at: new Date(), error: undefined })]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
+        for (const work of [() => store.getLedger(of, 'x'), () => store.getDefinitions(of, 'x'), () => store.deleteApi(of, 'x'), () => store.setCredential(of, 'x', 's', undefined), () => store.markRefreshed(of, 'x', { at: new Date(), error: undefined })]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
       });
 
       it('tells what a new import added, changed and removed, and keeps the identity of the API', async () => {
@@ -194,6 +195,7 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         expect(await target(of, 'odd')).toMatchObject({ inputSchema, description: '\0 \ud800' });
         const [api] = (await load(of)).apis;
         expect(Object.keys(api?.definitions ?? {})).toEqual(Object.keys(definitions));
+        expect(Object.entries(await store.getDefinitions(of, 'pets'))).toEqual(Object.entries(definitions));
       });
 
       it('fills and empties credential slots by reference, over later imports', async () => {
@@ -368,7 +370,7 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         const before = await load(one);
         expect([await store.listApis(two), await store.listTools(two), await store.listPrompts(two), await store.listResources(two)]).toEqual([[], [], [], []]);
         expect([await store.getApi(two, 'pets'), await store.getTool(two, 'secret'), await store.getDocument(two, 'pets')]).toEqual([undefined, undefined, undefined]);
-        for (const work of [() => store.deleteApi(two, 'pets'), () => store.editTool(two, 'secret', { enabled: false }), () => store.deletePrompt(two, 'p'), () => store.deleteResource(two, 'note://a'), () => store.getLedger(two, 'pets')]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
+        for (const work of [() => store.deleteApi(two, 'pets'), () => store.editTool(two, 'secret', { enabled: false }), () => store.deletePrompt(two, 'p'), () => store.deleteResource(two, 'note://a'), () => store.getLedger(two, 'pets'), () => store.getDefinitions(two, 'pets')]) await expect(work()).rejects.toBeInstanceOf(NoSuchRecord);
         expect((await store.putApi(two, draftOf({ tools: [petTool('secret')] }))).created).toBe(true);
         expect(await load(one)).toEqual(before);
       });

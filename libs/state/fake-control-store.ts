@@ -106,6 +106,7 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
     return draft && { bytes: draft.bytes, mediaType: draft.mediaType };
   }
   async getLedger(slug: TenantSlug, name: string) { return this.#api(slug, name).draft.document.ledger; }
+  async getDefinitions(slug: TenantSlug, name: string) { return this.#api(slug, name).draft.document.definitions; }
   async setCredential(slug: TenantSlug, name: string, slot: string, reference: CredentialReference | undefined) {
     const api = this.#api(slug, name);
     if (!Object.hasOwn(api.record.slots, slot)) throw new NoSuchRecord('Credential slot', slot);

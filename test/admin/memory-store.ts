@@ -71,6 +71,7 @@ export class MemoryStore implements ControlStore {
   }
   async getDocument(tenant: TenantSlug, name: string) { const draft = this.#of(tenant).apis.get(name)?.draft; return draft && { bytes: draft.bytes, mediaType: draft.mediaType }; }
   async getLedger(tenant: TenantSlug, name: string): Promise<readonly OperationVerdict[]> { return this.#of(tenant).apis.get(name)?.draft.document.ledger ?? []; }
+  async getDefinitions(tenant: TenantSlug, name: string) { return this.#of(tenant).apis.get(name)?.draft.document.definitions ?? {}; }
   async setCredential(tenant: TenantSlug, api: string, slot: string, reference: CredentialReference | undefined) {
     const t = this.#of(tenant);
     const entry = t.apis.get(api);

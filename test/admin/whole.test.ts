@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ImportAnswer } from '#apps/controller/src/apis/api-schemas.js';
 import { Refresher } from '#apps/controller/src/apis/refresher.js';
 import { adminDocument } from '#apps/controller/src/openapi/admin-document.js';
+import { ToolDetail } from '#apps/controller/src/tools/tool-schemas.js';
 import { createEgress, type Egress } from '#libs/egress/egress.js';
 import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { databaseCatalogueSource } from '#libs/state/catalogue-source.js';
@@ -90,6 +91,13 @@ describe('the admin API on the embedded database, the converter\'s threads and t
     expect(snapshot?.targets.map(({ kind, name }) => `${kind} ${name}`).toSorted()).toEqual(['prompt ask', 'resource docs://intro', 'resource stoa://apis/shop/document', 'tool getitem']);
     expect(snapshot?.apis[0]?.credentials).toEqual({ token: { from: 'environment', name: 'SHOP' } });
     expect(snapshot?.revision).toBe(await revision());
+  });
+
+  it('shows a tool with every definition that its schemas lead to, a recursive one once', async () => {
+    const tool = ToolDetail.parse((await on.ask('viewer@acme', 'GET /tenants/acme/tools/getitem')).json());
+    const references = [...JSON.stringify(tool).matchAll(/"\$ref":"#\/\$defs\/([^"]*)"/g)].map(([, name]) => name);
+    expect(references.length).toBeGreaterThan(1);
+    expect([...new Set(references)]).toEqual(Object.keys(tool.definitions));
   });
 
   it('shows an API\'s document as a resource that only the import writes', async () => {

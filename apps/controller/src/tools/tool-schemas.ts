@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { ToolRecord } from '#libs/core/control-store.js';
+import type { Definitions } from '#libs/core/json-schema.js';
 import { McpNameField, TagsField, text, TimeoutField } from '../http/fields.js';
+import { reachable } from './reachable.js';
 
 export const ToolEditBody = z.strictObject({
   enabled: z.boolean().optional(),
@@ -39,8 +41,9 @@ export const ToolSummary = z.object(summary).meta({ id: 'ToolSummary' });
 export type ToolSummary = z.infer<typeof ToolSummary>;
 export const ToolDetail = z.object({
   ...summary,
-  inputSchema: Schema.meta({ description: 'The full schema that arguments are checked against; `#/$defs/…` are the API\'s shared definitions.' }),
+  inputSchema: Schema.meta({ description: 'The full schema that arguments are checked against; `#/$defs/…` lead into `definitions`.' }),
   outputSchema: Schema.nullable(),
+  definitions: z.record(z.string(), Schema).meta({ description: 'Of the API\'s shared definitions, those that the two schemas lead to.' }),
 }).meta({ id: 'Tool' });
 export type ToolDetail = z.infer<typeof ToolDetail>;
 export const ToolList = z.object({ tools: z.array(ToolSummary), nextCursor: z.string().nullable(), totalCount: z.int() }).meta({ id: 'ToolList' });
@@ -54,6 +57,7 @@ export function toolSummary(tool: ToolRecord): ToolSummary {
   };
 }
 
-export function toolDetail(tool: ToolRecord): ToolDetail {
-  return { ...toolSummary(tool), inputSchema: tool.inputSchema, outputSchema: tool.outputSchema ?? null };
+/** `shared` are all definitions of the tool's API. */
+export function toolDetail(tool: ToolRecord, shared: Definitions): ToolDetail {
+  return { ...toolSummary(tool), inputSchema: tool.inputSchema, outputSchema: tool.outputSchema ?? null, definitions: reachable([tool.inputSchema, tool.outputSchema], shared) };
 }

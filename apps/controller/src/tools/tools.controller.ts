@@ -30,7 +30,7 @@ export class ToolsController {
   async getTool(@Param('tenant', { schema: TenantSlugField }) tenant: TenantSlug, @Param('tool', { schema: McpNameField }) name: string): Promise<ToolDetail> {
     const tool = await this.#store.getTool(tenant, name);
     if (tool === undefined) throw notFound('Tool', name);
-    return toolDetail(tool);
+    return toolDetail(tool, await this.#store.getDefinitions(tenant, tool.apiName));
   }
 
   @Patch(':tool')
@@ -39,7 +39,8 @@ export class ToolsController {
     @Param('tenant', { schema: TenantSlugField }) tenant: TenantSlug, @Param('tool', { schema: McpNameField }) name: string, @Body({ schema: ToolEditBody }) edit: ToolEditBody,
   ): Promise<ToolDetail> {
     const given = Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined));
-    return toolDetail((await this.#store.editTool(tenant, name, given)).tool);
+    const { tool } = await this.#store.editTool(tenant, name, given);
+    return toolDetail(tool, await this.#store.getDefinitions(tenant, tool.apiName));
   }
 }
 
