@@ -46,17 +46,17 @@ export interface Database {
   close(): Promise<void>;
 }
 /** `consistent`: every statement reads the database as it was at the first. */
-export interface TransactionMode { readonly consistent?: boolean }
+interface TransactionMode { readonly consistent?: boolean }
 
 /** `url`: a Postgres URL; nothing is connected before first use. `directory`: the folder of an embedded one, made when missing; one process at a time. */
 export type DatabaseLocation = { readonly url: string; /** Default 10. */ readonly connections?: number } | { readonly directory: string };
 
-/** Rejects with `DataFolderInUse` or `DataFolderUnusable` for a folder, and with `InvalidDatabaseUrl`. */
+/** Rejects with `DataFolderInUse` or `DataFolderUnusable` for a folder, and for a malformed URL, without repeating it. */
 export function openDatabase(location: DatabaseLocation): Promise<Database> {
   return 'url' in location ? openPostgres(location.url, location.connections ?? 10) : openPGlite(location.directory);
 }
 
-export class InvalidDatabaseUrl extends Error {
+class InvalidDatabaseUrl extends Error {
   readonly code = 'INVALID_DATABASE_URL';
   override get name(): string { return 'InvalidDatabaseUrl'; }
   constructor() { super('The database URL must be of the form postgres://user:password@host:port/database'); }
@@ -71,7 +71,7 @@ const TENANT_ROLE = `SELECT set_config('role', 'stoa_app', true), set_config('ap
 const CONTROL_ROLE = `SELECT set_config('role', 'stoa_control', true), set_config('timezone', 'UTC', true)`;
 
 function transactions(adapter: SqlDriverAdapterFactory): { prisma: PrismaClient } & Pick<Database, 'tenant' | 'control'> {
-  const prisma = new PrismaClient({ adapter, transactionOptions: TRANSACTION });
+  const prisma = new PrismaClient({ adapter, transactionOptions: TRANSACTION, errorFormat: 'minimal' });
   return {
     prisma,
     tenant: (tenant, work, mode) => asUnavailable(prisma.$transaction(async (transaction) => {
@@ -167,8 +167,7 @@ async function openPGlite(directory: string): Promise<Database> {
     ping: async () => { await pglite.query('SELECT 1'); },
     close: () => closed ??= (async () => {
       await prisma.$disconnect();
-      await pglite.close();
-      await release();
+      await pglite.close().finally(release);
     })(),
   };
 }

@@ -25,11 +25,18 @@ export function publication<T>(database: Database, tenant: TenantSlug, work: (tr
 
 /** Reads of one tenant, all of the same moment. Rejects with `NoSuchRecord` when there is no such tenant. */
 export function reading<T>(database: Database, tenant: TenantSlug, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  return database.tenant(tenant, async (transaction) => {
-    if (await transaction.tenant.findUnique({ where: { slug: tenant }, select: { slug: true } }) === null) throw new NoSuchRecord('Tenant', tenant);
-    return work(transaction);
-  }, { consistent: true });
+  return database.tenant(tenant, existing(tenant, work), { consistent: true });
 }
+
+/** A change that data planes need not hear of. Rejects with `NoSuchRecord` when there is no such tenant. */
+export function unpublished<T>(database: Database, tenant: TenantSlug, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  return database.tenant(tenant, existing(tenant, work));
+}
+
+const existing = <T>(tenant: TenantSlug, work: (transaction: Transaction) => Promise<T>) => async (transaction: Transaction): Promise<T> => {
+  if (await transaction.tenant.findUnique({ where: { slug: tenant }, select: { slug: true } }) === null) throw new NoSuchRecord('Tenant', tenant);
+  return work(transaction);
+};
 
 /** What a Postgres text can hold: no U+0000, no lone surrogates. For people's words only, never for identities. */
 export const clean = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed();
