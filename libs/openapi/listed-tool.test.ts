@@ -66,6 +66,28 @@ describe('a reduced schema', () => {
     expect(compared).toBeGreaterThan(200);
   });
 
+  it.each<{ name: string; schema: JsonSchemaObject; value: unknown }>([
+    { name: 'patternProperties beside additionalProperties: false', schema: { properties: { a: {} }, patternProperties: { '^x': {} }, additionalProperties: false }, value: { xy: 1 } },
+    { name: 'patternProperties beside an additionalProperties schema', schema: { patternProperties: { '^x': {} }, additionalProperties: { type: 'string' } }, value: { xy: 1 } },
+    { name: 'prefixItems beside items', schema: { prefixItems: [{ type: 'string' }], items: { type: 'integer' } }, value: ['a', 1] },
+    { name: 'oneOf whose branches only differ deep down', schema: { oneOf: ['a', 'b'].map((k) => ({ properties: { x: { properties: { y: { const: k } } } } })) }, value: { x: { y: 'a' } } },
+    { name: 'not', schema: { not: { properties: { x: { properties: { y: { const: 1 } } } }, required: ['x'] } }, value: { x: { y: 2 } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+    { name: 'if, then and else', schema: { if: { properties: { x: { const: 1 } } }, then: { required: ['a'] }, else: { required: ['b'] } }, value: { x: 2, b: 1 } },
+    { name: 'unevaluatedProperties over allOf', schema: { allOf: [{ $ref: '#/$defs/A' }], unevaluatedProperties: false }, value: { p: 1 } },
+    { name: 'additionalProperties: false beside allOf', schema: { properties: { a: {} }, additionalProperties: false, allOf: [{ properties: { b: { type: 'string' } } }] }, value: { a: 1 } },
+    { name: 'additionalProperties: false inside allOf', schema: { allOf: [{ properties: { a: {} }, additionalProperties: false }, { required: ['a'] }, { properties: { a: { type: 'integer' } } }] }, value: { a: 1 } },
+    { name: 'required twice', schema: { required: ['a'], allOf: [{ required: ['b'] }] }, value: { a: 1, b: 1 } },
+    { name: 'bounds that contain does not give to all items', schema: { contains: { const: 1 }, maxContains: 1 }, value: [1, 2] },
+  ])('takes what the full one takes ($name) at every depth', ({ schema, value }) => {
+    const pool = { A: { properties: { p: { type: 'integer' } } } };
+    expect(ajv().compile(selfContained(schema, pool, 1e9) ?? {})(value)).toBe(true);
+    for (const depth of [0, 1, 2, 3]) for (const constraints of [true, false]) {
+      const reduced = reduceSchema(schema, pool, { depth, text: 0, constraints }, 10_000);
+      expect({ depth, reduced, takes: ajv().compile(reduced ?? false)(value) }).toMatchObject({ takes: true });
+    }
+  });
+
   it('has no reference', () => {
     const reduced = reduceSchema({ type: 'object', properties: { a: { $ref: '#/$defs/A' } } }, { A: { type: 'object', properties: { a: { $ref: '#/$defs/A' } } } }, { depth: 3, text: 0, constraints: true }, 1000);
     expect(reduced).toEqual({ type: 'object', properties: { a: { type: 'object', properties: { a: { type: 'object', properties: { a: { type: 'object' } } } } } } });

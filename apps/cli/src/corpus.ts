@@ -95,7 +95,7 @@ function ask(worker: Worker, file: string): Promise<DocumentRow> {
 
 function spawn(): Worker {
   const isSource = import.meta.url.endsWith('.ts');
-  return new Worker(new URL(isSource ? './corpus-worker.ts' : './corpus-worker.js', import.meta.url), {
+  return new Worker(new URL(isSource ? './corpus-worker-entry.ts' : './corpus-worker-entry.js', import.meta.url), {
     execArgv: isSource ? ['--conditions=stoa-source'] : [],
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB, maxYoungGenerationSizeMb: 64 },
   });

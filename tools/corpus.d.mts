@@ -1,0 +1,2 @@
+/** See corpus.mjs. */
+export function corpusFolder(say?: (line: string) => void): string;
