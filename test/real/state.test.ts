@@ -10,6 +10,7 @@ import { controlStoreContract, slug } from '#libs/state/control-store.contract.j
 import { databaseControlStore } from '#libs/state/control-store.js';
 import { openDatabase } from '#libs/state/database.js';
 import type { Database } from '#libs/state/database.js';
+import { ALL_MIGRATIONS, migrationsContract } from '#libs/state/migrate.contract.js';
 import { assertMigrated, migrate } from '#libs/state/migrate.js';
 import { draftOf, petTool } from '#libs/state/pet-draft.contract.js';
 import { rowLevelSecurityContract } from '#libs/state/row-level-security.contract.js';
@@ -37,7 +38,9 @@ rowLevelSecurityContract('Postgres', async () => {
   return { database, close: () => database.close() };
 });
 
-const ALL = ['20261101000000_apis_and_tools', '20261102000000_prompts_and_resources'];
+migrationsContract('Postgres', async () => openDatabase({ url: await server.database() }));
+
+const ALL = ALL_MIGRATIONS;
 
 const prisma = (url: string, ...command: string[]) => promisify(execFile)(process.execPath, ['node_modules/prisma/build/index.js', ...command], {
   env: { ...process.env, DATABASE_URL: url, PRISMA_SCHEMA_ENGINE_BINARY: path.resolve('tools/prisma-schema-engine-wasm.mjs'), PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
