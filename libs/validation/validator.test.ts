@@ -106,7 +106,7 @@ describe("a stranger's pattern", () => {
 
   it('cannot hold it by many values either: all of one call share one budget', () => {
     const schema = object({ list: { type: 'array', items: { type: 'string', pattern: '^(?=a)(a+)+$' } } });
-    expect(check(schema, { list: Array.from({ length: 20 }, () => `${'a'.repeat(40)}`).concat(`${'a'.repeat(40)}!`) })).toEqual([expect.stringContaining('cannot be checked in time')]);
+    expect(check(schema, { list: Array.from({ length: 20 }, () => 'a'.repeat(40)).concat(`${'a'.repeat(40)}!`) })).toEqual([expect.stringContaining('cannot be checked in time')]);
     expect(check(object({ list: { type: 'array', items: { type: 'string', pattern: '^(a+)+$' } } }), { list: Array.from({ length: 200 }, () => 'a'.repeat(40)) })).toEqual([]);
   });
 
@@ -131,7 +131,7 @@ it('never throws, whatever the schema and the value', () => {
   const any = fc.jsonValue({ maxDepth: 4 });
   const keyword = fc.constantFrom('type', 'properties', 'items', 'required', 'enum', 'allOf', 'oneOf', '$ref', 'pattern', 'patternProperties', 'minimum', 'format', 'nullable', 'additionalProperties', 'if', 'not', 'unevaluatedProperties', '$dynamicRef', '$id', 'dependentRequired', 'propertyNames', 'contains', 'multipleOf');
   fc.assert(fc.property(fc.dictionary(keyword, any), any, (schema, value) => {
-    const verdict = validator.validate({ inputSchema: schema as JsonSchema, definitions: {} }, value);
+    const verdict = validator.validate({ inputSchema: schema, definitions: {} }, value);
     return 'input' in verdict || (verdict.issues.length > 0 && verdict.issues.length <= 20);
   }), { numRuns: 2_000 });
 });

@@ -16,7 +16,7 @@ export interface Form {
 
 export async function formOf(binding: RestBinding, request: BuiltRequest | ReferenceRequest): Promise<Form> {
   const [path, query] = split(request.url);
-  const all: Iterable<readonly [string, unknown]> = Array.isArray(request.headers) ? (request.headers as BuiltRequest['headers']) : Object.entries(request.headers as ReferenceRequest['headers']);
+  const all: Iterable<readonly [string, unknown]> = Array.isArray(request.headers) ? (request.headers) : Object.entries(request.headers);
   const headers = new Map([...all].map(([name, value]) => [name.toLowerCase(), String(value as string)]));
   const names = [...binding.parameters.filter((p) => p.in === 'header').map((p) => p.name.toLowerCase()), 'cookie'];
   const contentType = headers.get('content-type') ?? null;

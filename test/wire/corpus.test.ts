@@ -32,6 +32,7 @@ describe.skipIf(folder === undefined || library === undefined)('every exact oper
       const reference = new Reference(client, raw);
       await prove(file, converted, async (binding, from, args) => formOf(binding, reference.request(binding, from, args)), tally);
       documents += 1;
+      if (process.env['WIRE_PROGRESS'] !== undefined) console.error(`${documents}/${files.length} ${file} ${tally.argumentSets} sets, ${tally.disagreements.length} disagreements`);
     }
     const report = { documents, ...tally, explained: Object.fromEntries(tally.explained), refused: Object.fromEntries(tally.refused), disagreements: tally.disagreements.length, disagreementSamples: tally.disagreements.slice(0, 200) };
     writeFileSync(process.env['WIRE_REPORT'] ?? 'wire-report.json', JSON.stringify(report, undefined, 2));

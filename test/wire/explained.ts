@@ -3,7 +3,7 @@ import type { RestBinding, RestEncoding, RestParameter } from '#libs/core/rest-b
 /** A class of `disagreements.yaml`: where the reference and we differ, and the specification says why. */
 export type ExplainedClass =
   | 'empty-text' | 'empty-list' | 'undefined-member' | 'label-list' | 'matrix-empty' | 'delimited-object' | 'form-object-list' | 'deep-object-nested' | 'allow-reserved' | 'exploded-object-key' | 'json-content-text'
-  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter';
+  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter' | 'encoded-body';
 
 export interface Explained { readonly argument: string; readonly field?: string; readonly because: ExplainedClass }
 interface Context { readonly swagger2: boolean; readonly binding: RestBinding }
@@ -27,7 +27,8 @@ export function explain(context: Context, args: Readonly<Record<string, unknown>
   const value = body && args[body.argument];
   if (!body || value === undefined) return found;
   const { kind, encoding = {} } = body.content;
-  if (kind === 'form' || kind === 'multipart') {
+  if ((kind === 'binary' || kind === 'text') && /^multipart\/|^application\/x-www-form-urlencoded/.test(body.content.mediaType)) found.push({ argument: body.argument, because: 'encoded-body' });
+  else if (kind === 'form' || kind === 'multipart') {
     for (const [field, member] of Object.entries(isObject(value) ? value : {})) {
       const because = ofField(kind, encoding[field], member, context);
       if (because) found.push({ argument: body.argument, field, because });
@@ -91,7 +92,10 @@ export function without(binding: RestBinding, args: Readonly<Record<string, unkn
     if (field !== undefined) {
       const { [field]: _, ...fields } = rest[argument] as Record<string, unknown>;
       rest[argument] = fields;
-    } else if (binding.parameters.some((p) => p.argument === argument && p.in === 'path')) rest[argument] = 'plain';
+      continue;
+    }
+    const inPath = binding.parameters.find((p) => p.argument === argument && p.in === 'path');
+    if (inPath) rest[argument] = inPath.content === undefined ? 'plain' : 1;
     else delete rest[argument];
   }
   const { body } = binding;

@@ -37,6 +37,7 @@ export async function prove(name: string, converted: ConvertedDocument, referenc
     if (!exact.has(tool.name) || tool.backend.kind !== 'rest') continue;
     tally.operations += 1;
     const binding: RestBinding = { ...tool.backend, baseUrl: BASE };
+    let invalidHere = 0;
     const places = new Map(binding.parameters.map((p) => [p.argument, p.in]));
     const context = { binding, swagger2: converted.format === 'swagger-2.0' };
     const compare = async (args: Record<string, unknown>): Promise<string | undefined> => {
@@ -59,7 +60,8 @@ export async function prove(name: string, converted: ConvertedDocument, referenc
       const verdict = validator.validate({ inputSchema: tool.inputSchema, definitions: converted.definitions }, args);
       if ('issues' in verdict) {
         tally.invalid += 1;
-        if (tally.invalidSamples.length < 200) tally.invalidSamples.push(`${where}: ${JSON.stringify(verdict.issues.slice(0, 2))}`);
+        invalidHere += 1;
+        if (invalidHere === 1 && tally.invalidSamples.length < 3_000) tally.invalidSamples.push(`${where}: ${JSON.stringify(verdict.issues.slice(0, 2))}`);
       }
       const problem = await compare(args);
       if (problem === undefined) { tally.equal += 1; continue; }

@@ -46,14 +46,16 @@ export class Reference {
       }
     }
     // A fragment is never sent; a query in the path is no part of a template (OpenAPI 3.2 §4.8.2), so the reference would not expand one.
-    const [path = '', inline = ''] = (from.path.split('#', 1)[0] ?? '').split('?', 2);
+    // And what no URI may hold, which it would not take for a template either, is escaped for it.
+    const [template = '', inline = ''] = (from.path.split('#', 1)[0] ?? '').split('?', 2);
+    const path = template.replaceAll(/["<>\\^`|]/g, (c) => encodeURIComponent(c));
     const spec = {
       ...(swagger2 ? { swagger: '2.0' } : { openapi: String(this.document['openapi']), servers: [{ url: BASE }] }),
       paths: { [path]: { [from.method.toLowerCase()]: { operationId: 'it', parameters, ...(requestBody ? { requestBody } : {}) } } },
     };
     const made = this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
     const given = new Set(binding.parameters.filter((p) => p.in === 'query' && Object.hasOwn(args, p.argument)).map((p) => p.name));
-    const pairs = inline.split('&').filter((pair) => pair !== '' && !given.has(pair.split('=', 1)[0] ?? ''));
+    const pairs = expandInline(inline, binding, args).split('&').filter((pair) => pair !== '' && !given.has(pair.split('=', 1)[0] ?? ''));
     return pairs.length === 0 ? made : { ...made, url: `${made.url}${made.url.includes('?') ? '&' : '?'}${pairs.join('&')}` };
   }
 
@@ -92,6 +94,13 @@ export class Reference {
     }
     return at;
   }
+}
+
+function expandInline(inline: string, binding: RestBinding, args: Raw): string {
+  return inline.replaceAll(/\{([^{}]+)\}/g, (expression, name: string) => {
+    const parameter = binding.parameters.find((p) => p.in === 'path' && p.name === name);
+    return parameter ? encodeURIComponent(String(args[parameter.argument])) : expression;
+  });
 }
 
 /** Files as the bytes that they are: the reference wants no base64. */

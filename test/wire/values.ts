@@ -30,18 +30,24 @@ const FORMATS: Readonly<Record<string, readonly string[]>> = {
   ipv4: ['192.0.2.1'], ipv6: ['2001:db8::1'], uri: ['https://example.com/a?b=c#d'], url: ['https://example.com/a'], hostname: ['example.com'], byte: ['AP8='],
 };
 const MAX_DEPTH = 5;
+/** Values in one argument set, beyond which only what is required is made: types of one document may all refer to each other. */
+const MAX_VALUES = 400;
 
 /** A value of the schema: mostly valid, always of the schema's shape. `undefined` when the schema allows nothing. */
 export class Values {
   #place: string | undefined;
+  #made = 0;
   /** `places`: where each top-level argument goes; a header takes ASCII only, a path nothing empty. */
   constructor(private readonly definitions: Definitions, private readonly random: Random, private readonly mode: Mode, private readonly places: ReadonlyMap<string, string> = new Map()) {}
 
   of(schema: JsonSchema | undefined, depth = 0): unknown {
+    this.#made += 1;
     const node = this.#flat(schema, 0);
     if (node === undefined) return this.#text({});
     if (Object.hasOwn(node, 'const')) return node['const'];
-    if (Array.isArray(node['enum']) && node['enum'].length > 0) return this.random.pick(node['enum'] as unknown[]);
+    // Documents put the values of an array's members beside its type; such an `enum` allows no array at all.
+    const allowed = Array.isArray(node['enum']) ? (node['enum'] as unknown[]).filter((value) => node['type'] !== 'array' || Array.isArray(value)) : [];
+    if (allowed.length > 0) return this.random.pick(allowed);
     switch (this.#type(node)) {
       case 'object': return this.#object(node, depth);
       case 'array': return this.#array(node, depth);
@@ -91,7 +97,7 @@ export class Values {
     const required = new Set(Array.isArray(node['required']) ? (node['required'] as string[]) : []);
     const made: Record<string, unknown> = {};
     for (const [name, property] of Object.entries(properties)) {
-      const wanted = required.has(name) || (depth < MAX_DEPTH && (this.mode === 'full' ? depth < 3 : this.mode === 'mixed' && this.random.next() < 0.5));
+      const wanted = required.has(name) || (this.#made < MAX_VALUES && depth < MAX_DEPTH && (this.mode === 'full' ? depth < 3 : this.mode === 'mixed' && this.random.next() < 0.5));
       if (!wanted || name === '__proto__') continue;
       if (depth > MAX_DEPTH + 3) continue;
       if (depth === 0) this.#place = this.places.get(name);
@@ -105,7 +111,7 @@ export class Values {
 
   #array(node: JsonSchemaObject, depth: number): unknown[] {
     const least = Number(node['minItems'] ?? 0);
-    const wanted = depth > MAX_DEPTH ? least : Math.max(least, this.mode === 'lean' ? 1 : this.mode === 'full' ? 2 : 3);
+    const wanted = depth > MAX_DEPTH || this.#made > MAX_VALUES ? least : Math.max(least, this.mode === 'lean' ? 1 : this.mode === 'full' ? 2 : 3);
     const least1 = this.#place === 'path' ? 1 : 0;
     const length = Math.min(Math.max(wanted, least1), Number(node['maxItems'] ?? 10), 20);
     return Array.from({ length }, () => this.of(node['items'] as JsonSchema, depth + 1));
@@ -140,7 +146,7 @@ export class Values {
 
 function merge(a: JsonSchemaObject, b: JsonSchemaObject): JsonSchemaObject {
   const joined: Record<string, unknown> = { ...b, ...a };
-  if (a['properties'] && b['properties']) joined['properties'] = { ...(b['properties'] as object), ...(a['properties'] as object) };
+  if (a['properties'] && b['properties']) joined['properties'] = { ...(b['properties']), ...(a['properties']) };
   if (Array.isArray(a['required']) && Array.isArray(b['required'])) joined['required'] = [...new Set([...(a['required'] as string[]), ...(b['required'] as string[])])];
   return joined;
 }
