@@ -27,6 +27,7 @@ describe('a document that cannot be converted says where and why', () => {
     { name: 'paths of the wrong type', text: '{"openapi":"3.0.0","paths":[]}', code: 'invalid-document', message: /^api\.yaml#\/paths: "paths" must be an object/ },
     { name: 'JSON cut short', text: json.slice(0, -20), code: 'syntax', message: /^api\.yaml:2:\d+: not well-formed JSON/ },
     { name: 'JSON with an error', text: json.replace('"get":', '"get"'), code: 'syntax', message: /^api\.yaml:2:\d+: not well-formed JSON/ },
+    { name: 'JSON with a path twice', text: '{"openapi":"3.0.0",\n"paths":{"/a":{"get":{}}, "\\u002fa":{}}}', code: 'syntax', message: /^api\.yaml:2:27: "\/a" stands twice/ },
     { name: 'YAML with an error', text: `${head}x: [1, 2\n`, code: 'syntax', message: /^api\.yaml:\d+:\d+: not well-formed YAML/ },
     { name: 'YAML with a key twice', text: `${head}paths: {}\n`, code: 'syntax', message: /^api\.yaml:4:1: not well-formed YAML: .*unique/ },
     { name: 'a YAML merge key', text: `${head}a: &a {b: 1}\nc:\n  <<: *a\n`, code: 'merge-key', message: /^api\.yaml:6:3: YAML merge keys/ },

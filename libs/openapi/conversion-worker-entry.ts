@@ -3,7 +3,6 @@ import { convertDocument } from '#libs/openapi/convert.js';
 import type { ConvertOptions } from '#libs/openapi/convert.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import type { ConversionMessage } from '#libs/openapi/conversion-messages.js';
-import { validateDocument } from '#libs/openapi/validate-document.js';
 
 /** Characters of JSON, roughly, that go into one message: what the other thread can take in without a pause anyone notices. */
 const CHUNK = 256 * 1024;
@@ -34,7 +33,8 @@ async function sendInChunks<T>(items: Iterable<T>, size: (item: T) => number, wr
 }
 
 try {
-  if (validate) await validateDocument(bytes, options);
+  // Loaded when asked for: the checker takes longer to load than most documents to convert.
+  if (validate) await import('#libs/openapi/validate-document.js').then(({ validateDocument }) => validateDocument(bytes, options));
   const { definitions, tools, ledger, ...head } = await convertDocument(bytes, options);
   await sendInChunks(Object.entries(definitions), ([, schema]) => JSON.stringify(schema).length, (entries) => ({ kind: 'definitions', entries }));
   await sendInChunks(tools, (tool) => tool.listed.length * 3, (chunk) => ({ kind: 'tools', tools: chunk }));
@@ -46,5 +46,5 @@ try {
     : { code: 'conversion-failed' as const, file: options.fileName ?? 'document', problem: `the conversion failed (${error instanceof Error ? error.message : 'unknown error'}); please report the document` };
   await send({ kind: 'failed', facts });
 }
-// Set by `port.once`: without this the thread would wait for a message that never comes.
+// Without this the thread would wait for messages that never come.
 port.close();

@@ -3,6 +3,7 @@ import { LineCounter, isAlias, isPair, isScalar, parseDocument, visit } from 'ya
 import type { Document, YAMLError } from 'yaml';
 import type { DocumentLimits } from '#libs/openapi/document-limits.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
+import { findDuplicateKey } from '#libs/openapi/duplicate-key.js';
 import { isObject, token } from '#libs/openapi/raw.js';
 
 /** Flow YAML that begins with a brace is tried as YAML after JSON failed, up to this many characters. */
@@ -43,8 +44,12 @@ function firstInvalidLine(bytes: Uint8Array): number {
 
 function readJson(text: string, file: string, limits: DocumentLimits): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    const duplicate = findDuplicateKey(text);
+    if (duplicate) throw new DocumentError({ code: 'syntax', file, ...lineAndColumn(text, duplicate.offset), problem: `"${duplicate.key}" stands twice in the same object; remove or rename one` });
+    return value;
   } catch (cause) {
+    if (cause instanceof DocumentError) throw cause;
     if (text.length <= YAML_SECOND_TRY) {
       try { return readYaml(text, file, limits); } catch (yamlError) {
         if (yamlError instanceof DocumentError && yamlError.code !== 'syntax') throw yamlError;

@@ -212,15 +212,15 @@ export class SchemaTranslator {
     return undefined;
   }
 
-  /** OpenAPI 3.0 `nullable` (and `x-nullable` of Swagger 2.0): null is one more type. */
+  /** OpenAPI 3.0 `nullable`, `x-nullable` of Swagger 2.0: null is one more type. Documents of 3.1 that still say it mean it. */
   #nullable({ node, out }: At): JsonSchema {
-    if (this.#dialect !== 'openapi-3.0' || (member(node, 'nullable') !== true && member(node, 'x-nullable') !== true)) return out;
+    if (member(node, 'nullable') !== true && member(node, 'x-nullable') !== true) return out;
     const constrained = ['$ref', 'allOf', 'anyOf', 'oneOf', 'not', 'const'].some((key) => out[key] !== undefined);
     if (constrained) {
       const { description, title, ...rest } = out;
       return { ...(title === undefined ? {} : { title }), ...(description === undefined ? {} : { description }), anyOf: [rest, { type: 'null' }] };
     }
-    if (typeof out['type'] === 'string') out['type'] = out['type'] === 'null' ? 'null' : [out['type'], 'null'];
+    if (out['type'] !== undefined) out['type'] = nullableType(out['type']);
     if (Array.isArray(out['enum']) && !out['enum'].includes(null)) out['enum'] = [...(out['enum'] as unknown[]), null];
     return out;
   }
@@ -228,6 +228,11 @@ export class SchemaTranslator {
   #dropped(key: string, { scope, pointer }: At): void {
     note(scope.notes, 'keyword-of-wrong-type', `the value of "${key}" is not what JSON Schema allows there; not enforced`, pointer + token(key));
   }
+}
+
+function nullableType(type: unknown): unknown {
+  const types = Array.isArray(type) ? (type as unknown[]) : [type];
+  return types.includes('null') ? type : [...types, 'null'];
 }
 
 function note(list: VerdictReason[], code: string, message: string, pointer: string): void {

@@ -86,6 +86,10 @@ it('a schema of OpenAPI 3.1 keeps what stands beside a reference, its type array
   expect(body).toEqual({ $ref: '#/$defs/A', maxLength: 1, type: ['string', 'null'], exclusiveMinimum: 3, const: 'x' });
 });
 
+it('a schema of OpenAPI 3.1 that still says nullable takes null', async () => {
+  expect((await translate({ type: ['string', 'integer'], nullable: true }, '3.1.0')).body).toEqual({ type: ['string', 'integer', 'null'] });
+});
+
 it('anchors are followed', async () => {
   const { body, definitions } = await translate({ $ref: '#pet' }, '3.1.0', { Pet: { $anchor: 'pet', type: 'integer' } });
   const validate = compile(body, definitions);
