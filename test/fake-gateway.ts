@@ -73,7 +73,7 @@ export interface FakeGateway {
 const ok = async (): Promise<BackendAnswer> => ({ result: { type: 'tool', content: [{ type: 'text', text: '{"ok":true}' }], isError: false, backendStatus: 200 }, outcome: 'success', latencyMs: 1, bytes: 11 });
 
 /** Every part of a gateway, faked; `answer` is what the REST backend says. */
-export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (call: ValidatedCall) => Promise<BackendAnswer | Denial>): FakeGateway {
+export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (call: ValidatedCall) => Promise<BackendAnswer | Denial>, open: readonly string[] = PUBLIC_ROUTES): FakeGateway {
   const lines: string[] = [];
   const { logger } = createLogging({ level: 'trace', format: 'json', service: 'gateway', destination: { write: (line) => { lines.push(line); } } });
   const catalogue = new FakeCatalogue();
@@ -82,7 +82,7 @@ export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (cal
   const checks = new Map<string, ReadinessCheck>();
   const parts: GatewayParts = {
     build: { version: '0.1.0', commit: 'abc1234', builtAt: '2026-01-01T00:00:00.000Z' }, environment: 'dev',
-    authenticate: fakeDoor, logger, lifecycle: new Lifecycle(), cors: undefined,
+    authenticate: fakeDoor(open), logger, lifecycle: new Lifecycle(), cors: undefined,
     metrics: new Metrics({ prefix: 'stoa_mcp_gateway', service: { name: 'stoa-mcp-gateway', version: '0.1.0', environment: 'dev' }, process: false, toolsRegistered: () => 0 }),
     catalogue, policy: configuredDecision('open'), limiter: { take: () => undefined },
     validator: { validate: (_target, args) => ({ input: args as Record<string, unknown> }) }, redactor: { redact: (result) => result },
@@ -95,10 +95,10 @@ export function fakeGateway(overrides: Partial<GatewayParts> = {}, answer?: (cal
 }
 
 /** The real door, with a verifier that knows names instead of tokens. */
-const fakeDoor = (server: FastifyInstance): void => {
+const fakeDoor = (open: readonly string[]) => (server: FastifyInstance): void => {
   installDoor(server, {
     verifier: { verify: (token) => CALLERS[token] ?? new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid token' }) },
-    isPublic: publicRoutes(PUBLIC_ROUTES), resourceMetadataUrl: 'http://gateway.test/.well-known/oauth-protected-resource/mcp',
+    isPublic: publicRoutes(open), resourceMetadataUrl: 'http://gateway.test/.well-known/oauth-protected-resource/mcp',
   });
 };
 

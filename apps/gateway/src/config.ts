@@ -58,6 +58,7 @@ export const GatewayConfig = z.object({
   logLevel: logLevel().prefault('INFO').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL or SILENT. INFO writes one line for each call and request, DEBUG also one for each probe.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
   enableMetrics: flag().prefault('true').meta({ env: 'ENABLE_METRICS', description: 'Prometheus metrics at /metrics.' }),
+  metricsPublic: flag().prefault('true').meta({ env: 'METRICS_PUBLIC', description: 'Whether /metrics answers without a token. Its labels hold names of tools and APIs: set it to false, or keep the path from outsiders, where those are confidential. Then it is for platform administrators.' }),
   metricsPrefix: z.string().regex(/^[a-zA-Z_:][\w:]*$/, 'expected a Prometheus name').default('stoa_mcp_gateway').meta({ env: 'METRICS_PREFIX', description: 'Put before the name of each metric, with an underscore between.' }),
   enableTracing: flag().prefault('true').meta({ env: 'ENABLE_TRACING', description: 'OpenTelemetry spans; takes effect only with OTLP_ENDPOINT. W3C trace context is passed on either way.' }),
   otlpEndpoint: z.url().optional().meta({ env: 'OTLP_ENDPOINT', description: 'OTLP/HTTP collector, e.g. http://otel-collector:4318.' }),

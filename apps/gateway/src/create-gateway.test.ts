@@ -12,6 +12,7 @@ import { createGateway } from './create-gateway.js';
 import { backendsOf } from './data-plane.js';
 import { drain } from './drain.js';
 import type { GatewayParts } from './parts.js';
+import { PUBLIC_ROUTES } from './public-routes.js';
 
 let app: NestFastifyApplication;
 let fake: FakeGateway;
@@ -157,6 +158,14 @@ describe('metrics', () => {
       'stoa_mcp_gateway_mcp_tools_registered 0',
     ]) expect(reply.body).toContain(line);
     for (const name of ['auth_requests_total', 'auth_token_validation_duration_seconds']) expect(reply.body).toContain(`# TYPE stoa_mcp_gateway_${name}`);
+  });
+  it('are for platform administrators where they are not public', async () => {
+    fake = fakeGateway({ metricsPublic: false });
+    const { authenticate } = fakeGateway({}, undefined, PUBLIC_ROUTES.filter((route) => route !== 'GET /metrics')).parts;
+    app = await createGateway({ ...fake.parts, authenticate });
+    expect((await app.inject('/metrics')).statusCode).toBe(401);
+    expect((await app.inject({ url: '/metrics', headers: as('acme-viewer') })).json()).toEqual({ detail: 'Access denied: needs the role cpi-admin' });
+    expect((await app.inject({ url: '/metrics', headers: as('admin') })).statusCode).toBe(200);
   });
   it('a backend that fails is not counted as success', async () => {
     const answers: (BackendAnswer | Denial)[] = [

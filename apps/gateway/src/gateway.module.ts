@@ -40,7 +40,7 @@ export class GatewayModule implements OnApplicationShutdown {
         { provide: RUN_CALL, useValue: gateway.runCall },
         { provide: LISTING, useValue: gateway.listing },
         { provide: APIS, useValue: parts.catalogue },
-        { provide: HTTP_SETTINGS, useValue: { maxBodyBytes: parts.maxBodyBytes } },
+        { provide: HTTP_SETTINGS, useValue: { maxBodyBytes: parts.maxBodyBytes, metricsPublic: parts.metricsPublic !== false } },
         { provide: PROTECTED_RESOURCE, useValue: parts.protectedResource },
         { provide: TENANTS, useValue: parts.tenants },
         { provide: REST_LOG, useValue: parts.logger },

@@ -49,7 +49,7 @@ async function start(config: GatewayConfig): Promise<void> {
   const app = await createGateway({
     build, environment: config.environment, logger, metrics, lifecycle, catalogue, validator,
     authenticate: verifier && ((server) => {
-      installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic: publicRoutes(PUBLIC_ROUTES), resourceMetadataUrl: metadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); } });
+      installDoor(server, { verifier: measuredVerifier(verifier, metrics), isPublic: publicRoutes(PUBLIC_ROUTES.filter((route) => config.metricsPublic || route !== 'GET /metrics')), resourceMetadataUrl: metadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); } });
     }),
     ...(verifier ? { protectedResource: { resource, authorizationServers: [issuerOf(config) ?? ''], scopes: STOA_SCOPES } } : {}),
     policy: configuredDecision(config.policyMode), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
@@ -64,6 +64,7 @@ async function start(config: GatewayConfig): Promise<void> {
     ],
     ...(tracing ? { tracing } : {}),
     cors: { origins: config.corsOrigins, methods: config.corsAllowMethods, allowHeaders: config.corsAllowHeaders, exposeHeaders: config.corsExposeHeaders, maxAge: config.corsMaxAge },
+    metricsPublic: config.metricsPublic,
     maxBodyBytes: config.maxBodyBytes, rest: config.restEnabled, platformTools: config.platformToolsEnabled,
     mcp: config.mcpEnabled ? {
       allowedOrigins: [...config.corsOrigins, ...config.allowedOrigins], allowedHosts: config.allowedHosts.length > 0 ? config.allowedHosts : undefined,

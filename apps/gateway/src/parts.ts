@@ -44,6 +44,8 @@ export interface GatewayParts extends ServerParts {
   readonly settlements?: readonly Settlement[];
   readonly checks: readonly ReadinessCheck[];
   readonly tracing?: Tracing;
+  /** Whether /metrics answers anybody, or platform administrators alone. Default true. */
+  readonly metricsPublic?: boolean;
   /** Bytes of a request body. */
   readonly maxBodyBytes: number;
   /** The REST facade `/mcp/v1`. */

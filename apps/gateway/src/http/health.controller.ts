@@ -1,10 +1,13 @@
-import { Controller, Get, Header, Inject, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Controller, Get, Header, Inject, Req, Res, UseFilters } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '#libs/observability/metrics.js';
 import type { Health, Readiness } from '../health.js';
 import type { Lifecycle } from '../lifecycle.js';
-import { ABOUT, HEALTH, METRICS } from '../tokens.js';
+import { isPlatformAdmin } from '../platform/platform-tool.js';
+import { ABOUT, HEALTH, HTTP_SETTINGS, METRICS, principalOf } from '../tokens.js';
 import { type About, SERVICE } from './info.controller.js';
+import { Problem, ProblemFilter } from './problem.js';
+import type { HttpSettings } from './rest-http.js';
 
 export const LIFECYCLE = Symbol('Lifecycle');
 const now = (): string => new Date().toISOString();
@@ -54,9 +57,13 @@ function checksOf({ checks }: Readiness): object {
 }
 
 @Controller('metrics')
+@UseFilters(ProblemFilter)
 export class MetricsController {
-  constructor(@Inject(METRICS) private readonly metrics: Metrics) {}
+  constructor(@Inject(METRICS) private readonly metrics: Metrics, @Inject(HTTP_SETTINGS) private readonly settings: HttpSettings) {}
   @Get()
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  render(): Promise<string> { return this.metrics.render(); }
+  render(@Req() request: FastifyRequest): Promise<string> {
+    if (!this.settings.metricsPublic && !isPlatformAdmin(principalOf(request))) throw new Problem(403, 'Access denied: needs the role cpi-admin');
+    return this.metrics.render();
+  }
 }

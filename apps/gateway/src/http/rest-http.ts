@@ -10,7 +10,7 @@ import { answerFailure, Problem } from './problem.js';
 const REST = '/mcp/v1';
 const RAW = 'application/vnd.stoa.rest';
 
-export interface HttpSettings { readonly maxBodyBytes: number }
+export interface HttpSettings { readonly maxBodyBytes: number; readonly metricsPublic: boolean }
 
 /**
  * What the facade's routes need of Fastify and Nest cannot say: bodies as bytes with a limit of their own, read by the same
