@@ -1,6 +1,7 @@
 import 'reflect-metadata';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -85,7 +86,9 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
   const egress = createEgress({ allow: [...LOOPBACK, ...config.egressAllow] });
   closers.unshift(() => egress.close());
   makeFolder(config.home);
-  const database = await openDatabase({ directory: join(config.home, 'data') });
+  const directory = join(config.home, 'data');
+  if (!existsSync(directory)) await makeDatabase(directory);
+  const database = await openDatabase({ directory });
   closers.unshift(() => database.close());
   await migrate(database);
   const store = databaseControlStore(database);
@@ -128,6 +131,15 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
     await stop();
     throw failure;
   }
+}
+
+/** Beforehand and elsewhere; where that fails, opening the database tells why. */
+function makeDatabase(directory: string): Promise<void> {
+  return new Promise((resolve) => {
+    const child = fork(new URL('make-database.js', import.meta.url), [directory], { stdio: 'ignore' });
+    child.once('exit', () => { resolve(); });
+    child.once('error', () => { resolve(); });
+  });
 }
 
 /** As `mkdir -p`, mode 0700; Node's own recursive one never returns where the file system has no folders to make, as /proc. */
