@@ -56,6 +56,11 @@ describe('what a newcomer does', { timeout: 60_000 }, () => {
     for (const told of [`${product.url}/mcp`, `${product.url}/admin/v1/docs`, 'acme', 'globex', 'npx stoa call list_pets --tenant acme', 'client-config.json', 'loopback: allowed', 'policy: open']) expect(product.output).toContain(told);
   });
 
+  it.runIf(process.platform === 'linux')('stays within 600 MiB, the first start included', () => {
+    const [, peakKiB] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${product.productPid}/status`, 'utf8')) ?? [];
+    expect(Number(peakKiB) / 1024).toBeLessThanOrEqual(600);
+  });
+
   it('gets a bearer token, and nothing else', async () => {
     const { code, stdout, stderr } = await stoa(home, ['token', '--tenant', 'acme', '--role', 'tenant-admin']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
