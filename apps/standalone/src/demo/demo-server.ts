@@ -10,7 +10,7 @@ export interface DemoRequest {
   readonly cookies: ReadonlyMap<string, string>;
   readonly body: Buffer<ArrayBuffer>;
 }
-export type DemoAnswer = { readonly status: number; readonly json: unknown } | { readonly status: number; readonly type: string; readonly bytes: Uint8Array } | { readonly status: 204 };
+type DemoAnswer = { readonly status: number; readonly json: unknown } | { readonly status: number; readonly type: string; readonly bytes: Uint8Array } | { readonly status: 204 };
 export type DemoRoutes = Readonly<Record<`${string} /${string}`, (request: DemoRequest) => DemoAnswer | Promise<DemoAnswer>>>;
 
 /** A refusal as the service says it: `{error}` with this status. */
