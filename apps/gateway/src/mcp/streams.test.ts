@@ -134,7 +134,7 @@ describe('a reader that does not read', () => {
     socket.resume();
     await once(socket, 'end').catch(() => undefined);
     expect(text).toContain('event: error\nretry: ');
-    expect(text).toMatch(/"code":"STREAM_OVERFLOW","message":"[^"]*","dropped":\d+/);
+    expect(Number(/"code":"STREAM_OVERFLOW","message":"[^"]*","dropped":(\d+)/.exec(text)?.[1])).toBeGreaterThan(0);
     expect(text.split('notifications/resources/updated').length).toBeLessThan(150);
     expect((await modern(url, 'server/discover')).status).toBe(200);
   });
