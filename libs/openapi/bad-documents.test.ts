@@ -102,6 +102,16 @@ describe('references out of the document', () => {
     })), { documentUrl: 'https://a.test/openapi.json' });
     expect(ledger[0]?.verdict).toBe('exact');
   });
+  it('that lead through themselves, or through thousands of others, end in a verdict', async () => {
+    const schemas = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`S${i}`, { $ref: `#/components/schemas/S${i + 1}/properties/x` }]));
+    const body = (ref: string) => ({ post: { requestBody: { content: { 'application/json': { schema: { $ref: ref } } } }, responses: {} } });
+    const { ledger } = await convertDocument(bytesOf(JSON.stringify({
+      openapi: '3.0.0', info: {}, servers: [{ url: 'https://a.test' }],
+      paths: { '/a': body('#/components/schemas/Self/properties/x'), '/b': body('#/components/schemas/S0/properties/x') },
+      components: { schemas: { Self: { $ref: '#/components/schemas/Self/properties/x' }, ...schemas } },
+    })), {});
+    expect(ledger.map(({ verdict }) => verdict)).toEqual(['degraded', 'degraded']);
+  });
   it.each(['#/paths/~1a', '#/paths/~1b'])('paths that refer to each other (%s) end in a verdict', async (ref) => {
     const { ledger } = await convertDocument(bytesOf(JSON.stringify({ openapi: '3.0.0', paths: { '/a': { $ref: '#/paths/~1b' }, '/b': { $ref: ref } } })), {});
     expect(ledger.every(({ verdict, reasons: [reason] }) => verdict === 'refused' && reason?.code === 'path-item-unresolvable')).toBe(true);

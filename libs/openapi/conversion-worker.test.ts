@@ -36,6 +36,10 @@ it('a conversion that takes too much memory is ended, says so, and leaves the pr
   await expect(new DocumentConverter({ memoryMiB: 24 }).convert(large(20_000), { fileName: 'big.json' })).rejects.toMatchObject({ code: 'memory-limit', message: expect.stringMatching(/^big\.json: .*24 MiB/) as string });
 });
 
+it('a document beyond the limit of bytes is refused before a thread is started for it', async () => {
+  await expect(new DocumentConverter({ memoryMiB: 1, timeoutMs: 1 }).convert(fixture, { fileName: 'x.json', limits: { maxBytes: fixture.length - 1 } })).rejects.toMatchObject({ code: 'too-large' });
+});
+
 it('conversions beyond the allowed number wait their turn, and one that fails frees its place', async () => {
   const converter = new DocumentConverter({ concurrency: 1 });
   const results = await Promise.allSettled([converter.convert(fixture, {}), converter.convert(new Uint8Array(), {}), converter.convert(fixture, {})]);

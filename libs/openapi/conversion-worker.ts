@@ -5,6 +5,7 @@ import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { ConversionMessage } from '#libs/openapi/conversion-messages.js';
 import type { ConvertOptions } from '#libs/openapi/convert.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
+import { DOCUMENT_LIMITS, refuseTooLarge } from '#libs/openapi/document-limits.js';
 
 export interface ConverterOptions {
   /** Heap of the conversion's thread, in MiB. */
@@ -59,6 +60,8 @@ export class DocumentConverter {
   async #inThread(bytes: Uint8Array, { validate = false, ...options }: ConvertRequest): Promise<ConvertedDocument> {
     const { memoryMiB, timeoutMs } = this.#options;
     const file = options.fileName ?? 'document';
+    // Before it is copied for the thread.
+    refuseTooLarge(bytes, file, options.limits?.maxBytes ?? DOCUMENT_LIMITS.maxBytes);
     const worker = new Worker(entry(), {
       workerData: { bytes, options, validate }, execArgv: entryFlags(), stdin: false,
       resourceLimits: { maxOldGenerationSizeMb: memoryMiB, maxYoungGenerationSizeMb: 64 },

@@ -1,3 +1,5 @@
+import { DocumentError } from '#libs/openapi/document-error.js';
+
 /** What one document may cost. Real public documents reach 47 MB, 22,361 operations and 60 levels. */
 export interface DocumentLimits {
   readonly maxBytes: number;
@@ -14,3 +16,9 @@ export const DOCUMENT_LIMITS: DocumentLimits = {
   maxDepth: 128,
   maxAliases: 100,
 };
+
+/** Throws `DocumentError` for more bytes than allowed. */
+export function refuseTooLarge(bytes: Uint8Array, file: string, maxBytes: number): void {
+  if (bytes.byteLength <= maxBytes) return;
+  throw new DocumentError({ code: 'too-large', file, problem: `the document has ${bytes.byteLength} bytes, the limit is ${maxBytes}; split it or leave out what is not needed` });
+}

@@ -34,9 +34,26 @@ export function styleOf(parameter: RawParameter, schema: unknown, context: Docum
   const explode = member(node, 'explode');
   // deepObject has one form only; OpenAPI gives its `explode: false` no meaning (3.2 §4.12.4).
   const exploded = style === 'deepObject' ? true : typeof explode === 'boolean' ? explode : style === 'form' || style === 'cookie';
-  // Before 3.2 it applied to query parameters alone (OpenAPI 3.1.1 §4.8.12.2.2).
-  const mayAllowReserved = parameter.in === 'query' || context.format === 'openapi-3.2';
-  return { style, explode: exploded, allowReserved: mayAllowReserved && member(node, 'allowReserved') === true };
+  noteUndefined({ parameter, style, schema }, context, findings);
+  return { style, explode: exploded, allowReserved: allowsReserved(parameter, context, findings) };
+}
+
+/** Before 3.2 `allowReserved` means something in a query only (OpenAPI 3.1.1 §4.8.12.2.2, 3.2 §4.12.2.3). */
+function allowsReserved({ node, pointer, in: place }: RawParameter, context: DocumentContext, findings: Findings): boolean {
+  if (member(node, 'allowReserved') !== true) return false;
+  if (place === 'query' || context.format === 'openapi-3.2') return true;
+  findings.note('allow-reserved-ignored', `allowReserved has no meaning for a parameter in ${place} before OpenAPI 3.2`, `${pointer}/allowReserved`);
+  return false;
+}
+
+/** The styles table (3.2 §4.12.6) leaves `deepObject` open for anything but objects, and the delimited styles for single values. */
+function noteUndefined(options: { readonly parameter: RawParameter; readonly style: Style; readonly schema: unknown }, context: DocumentContext, findings: Findings): void {
+  const { parameter: { name, pointer }, style, schema } = options;
+  const target = context.references.follow(schema, '');
+  const type = target.found && isObject(target.value) ? member(target.value, 'type') : undefined;
+  if (typeof type !== 'string') return;
+  const isOpen = style === 'deepObject' ? type !== 'object' : (style === 'spaceDelimited' || style === 'pipeDelimited') && type !== 'array' && type !== 'object';
+  if (isOpen) findings.note('style-undefined', `the specification does not say how "${name}" of type ${type} is written in style ${style}`, pointer);
 }
 
 function collectionStyle({ node, pointer, in: place }: RawParameter, findings: Findings): ChosenStyle {

@@ -43,6 +43,16 @@ describe('a parameter of OpenAPI 3 is sent', () => {
     expect(parameter).toMatchObject({ allowReserved: true, allowEmptyValue: true });
   });
 
+  it('with allowReserved outside of a query from 3.2 on only', async () => {
+    const parameter = { name: 'p', in: 'path', required: true, allowReserved: true, schema: { type: 'string' } };
+    expect((await last(openapi(parameter, '3.2.0'))).parameter).toMatchObject({ allowReserved: true });
+    expect(await last(openapi(parameter, '3.1.0'))).toMatchObject({ parameter: { allowReserved: false }, verdict: { verdict: 'exact', notes: [{ code: 'allow-reserved-ignored' }] } });
+  });
+
+  it.each([{ style: 'deepObject', schema: array }, { style: 'deepObject', schema: { type: 'string' } }, { style: 'pipeDelimited', schema: { type: 'string' } }])('with a note where the specification leaves style $style open for $schema.type', async (parameter) => {
+    expect((await last(openapi({ name: 'q', in: 'query', ...parameter }))).verdict).toMatchObject({ verdict: 'exact', notes: [{ code: 'style-undefined' }] });
+  });
+
   it('through a media type when it has content', async () => {
     const { parameter, schema } = await last(openapi({ name: 'filter', in: 'query', required: true, content: { 'application/json': { schema: { type: 'object' } } } }));
     expect(parameter).toMatchObject({ content: 'application/json', required: true });

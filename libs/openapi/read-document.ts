@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { LineCounter, isAlias, isPair, isScalar, parseDocument, visit } from 'yaml';
 import type { Document, YAMLError } from 'yaml';
+import { refuseTooLarge } from '#libs/openapi/document-limits.js';
 import type { DocumentLimits } from '#libs/openapi/document-limits.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import { findDuplicateKey } from '#libs/openapi/duplicate-key.js';
@@ -14,9 +15,7 @@ const YAML_SECOND_TRY = 1024 * 1024;
  * Throws `DocumentError` with line and column for bytes that are too many, not UTF-8, not well-formed, too deep, or that expand by aliases.
  */
 export function readDocument(bytes: Uint8Array, file: string, limits: DocumentLimits): unknown {
-  if (bytes.byteLength > limits.maxBytes) {
-    throw new DocumentError({ code: 'too-large', file, problem: `the document has ${bytes.byteLength} bytes, the limit is ${limits.maxBytes}; split it or leave out what is not needed` });
-  }
+  refuseTooLarge(bytes, file, limits.maxBytes);
   const text = decode(bytes, file);
   const value = /^\s*[{[]/.test(text) ? readJson(text, file, limits) : readYaml(text, file, limits);
   checkDepth(value, file, limits.maxDepth);

@@ -12,6 +12,8 @@ export class References {
   readonly #self: readonly string[];
   readonly #known = new Map<string, Found | NotFound>();
   #anchors: Map<string, Found> | undefined;
+  /** Lookups that wait for others: a pointer may lead through `$ref`s. */
+  #steps = 0;
 
   /** `self`: absolute URLs under which the document may name itself. */
   constructor(root: unknown, self: readonly string[] = []) {
@@ -21,12 +23,16 @@ export class References {
 
   /** The target of one `$ref`, which may itself be a reference. */
   resolve(ref: string): Found | NotFound {
-    let known = this.#known.get(ref);
-    if (!known) {
-      known = this.#lookUp(ref);
-      this.#known.set(ref, known);
-    }
-    return known;
+    const known = this.#known.get(ref);
+    if (known) return known;
+    // What is found on the way back to itself, or after too many steps, until the answer is known.
+    const circle: NotFound = { found: false, code: 'cyclic-ref', message: `"${clip(ref)}" leads back to itself` };
+    this.#known.set(ref, circle);
+    this.#steps += 1;
+    const answer = this.#steps > MAX_CHAIN ? circle : this.#lookUp(ref);
+    this.#steps -= 1;
+    this.#known.set(ref, answer);
+    return answer;
   }
 
   /** Follows `$ref`s until something that is not a Reference Object. */
