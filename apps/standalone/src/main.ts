@@ -14,6 +14,8 @@ async function main(): Promise<void> {
   const product = await startStandalone(config, process.env);
   stopOnSignals(product);
   const { clientConfig } = await writeHandover(config.home, product);
+  // Log lines so far come before what a person should read, and the line that scripts wait for comes last.
+  product.flush();
   announce(product, relative(process.cwd(), config.home) || '.', relative(process.cwd(), clientConfig));
 }
 

@@ -59,6 +59,8 @@ export interface Standalone {
   readonly url: string;
   readonly issuer: { readonly url: string; readonly clientId: string; readonly clientSecret: string };
   readonly demos: readonly RunningDemo[];
+  /** Writes out the log lines that wait. */
+  readonly flush: () => void;
   /** Stops taking calls, lets those in flight end, and gives everything back. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -126,7 +128,7 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
     const demos = config.demo ? await startDemos(config.home, store, app.get(Importer, { strict: false })) : undefined;
     if (demos) closers.unshift(() => demos.close());
     parts.lifecycle.markStarted();
-    return { url, issuer: { url: issuer.issuerUrl, clientId: issuer.clientId, clientSecret: issuer.clientSecret }, demos: demos?.running ?? [], stop };
+    return { url, issuer: { url: issuer.issuerUrl, clientId: issuer.clientId, clientSecret: issuer.clientSecret }, demos: demos?.running ?? [], flush: logging.flush, stop };
   } catch (failure) {
     await stop();
     throw failure;
