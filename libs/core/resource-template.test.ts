@@ -3,7 +3,7 @@ import type { CatalogueSnapshot } from './catalogue.js';
 import { templateFor } from './resource-template.js';
 import type { Target } from './target.js';
 
-const snapshot = (...names: string[]): CatalogueSnapshot => ({ resources: new Map(names.map((name) => [name, { kind: 'resource', name } as Target])) }) as CatalogueSnapshot;
+const snapshot = (...names: string[]): CatalogueSnapshot => ({ resources: new Map(names.map((name) => [name, { kind: 'resource', name } as Target])) }) as unknown as CatalogueSnapshot;
 
 describe('templateFor', () => {
   it.each([

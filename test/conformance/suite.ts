@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const require = createRequire(import.meta.url);
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../' : '../../', import.meta.url));
 
 export interface SuiteResult { readonly passed: number; readonly required: number; readonly exitCode: number; readonly output: string }
@@ -15,7 +17,7 @@ export interface SuiteResult { readonly passed: number; readonly required: numbe
 export async function runSuite(url: string, revision: string): Promise<SuiteResult> {
   const results = await mkdtemp(join(tmpdir(), 'stoa-conformance-'));
   try {
-    const cli = join(ROOT, 'node_modules/@modelcontextprotocol/conformance');
+    const cli = dirname(require.resolve('@modelcontextprotocol/conformance/package.json'));
     const child = spawn(process.execPath, [join(cli, 'dist/index.js'), 'server', '--url', url, '--requirements', revision, '-o', results,
       '--expected-failures', join(ROOT, 'test/conformance/expected-failures.yaml')], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
@@ -36,7 +38,6 @@ function requiredScenarios(yaml: string): string[] {
 
 /** Required scenarios with a failed check, or without any result. */
 async function failures(folder: string, required: readonly string[]): Promise<Set<string>> {
-  const { readdir } = await import('node:fs/promises');
   const folders = await readdir(folder);
   const failed = new Set<string>();
   for (const scenario of required) {

@@ -30,9 +30,6 @@ export function resultTails(era: Era, serverInfo: object): ResultTails {
   return { complete: `,"resultType":"complete","_meta":{${metaMembers}}`, inputRequired: `,"resultType":"input_required","_meta":{${metaMembers}}`, metaMembers };
 }
 
-/** An object of the era with no members of its own. */
-export const emptyResult = (tails: ResultTails): string => `{${tails.complete.slice(1)}}`;
-
 /**
  * A call's result as JSON text. The backend's structured bytes are embedded as they are. Legacy eras know structured content only as
  * an object. `caching` holds the members that `resources/read` owes in 2026-07-28.

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { explain } from './body-fault.js';
 
 /** Nesting and member limits of a JSON-RPC body; the byte limit is the route's. */
-export const BODY_LIMITS = { depth: 64, members: 10_000 } as const;
+const BODY_LIMITS = { depth: 64, members: 10_000 } as const;
 
 /** Why a body is refused: not JSON at all, or JSON that two readers could understand differently. */
 export class BodyFault {

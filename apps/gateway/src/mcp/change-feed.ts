@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Catalogue, CatalogueChange } from '#libs/core/catalogue.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
-import { type TenantKey, type TenantSlug, tenantKey } from '#libs/core/tenant.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
 import type { Listing, VisibleList } from './listing.js';
 
 type Kind = Target['kind'];
 const METHOD: Readonly<Record<Kind, string>> = { tool: 'notifications/tools/list_changed', prompt: 'notifications/prompts/list_changed', resource: 'notifications/resources/list_changed' };
 
-export interface Subscriber {
+interface Subscriber {
   readonly principal: Principal;
   readonly kinds: ReadonlySet<Kind>;
   /** Resources whose updates are wanted; may change while subscribed. */
@@ -31,25 +30,24 @@ export interface ChangeFeed {
 export function changeFeed(catalogue: Pick<Catalogue, 'onChange'>, listing: Listing): ChangeFeed {
   const byTenant = new Map<TenantSlug, Map<Subscriber, Map<Kind, string>>>();
   // Thousands of subscribers of one visibility class cost one digest.
-  const digests = new LRUCache<TenantKey, { readonly revision: number; readonly digest: string }>({ max: 1_000 });
+  const digests = new WeakMap<VisibleList['items'], string>();
 
-  const digestOf = (tenant: TenantSlug, kind: Kind, list: VisibleList): string => {
-    const key = tenantKey(tenant, kind, list.key);
-    const known = digests.get(key);
-    if (known?.revision === list.revision) return known.digest;
-    const hash = createHash('sha256');
-    for (const item of list.items) hash.update(`${item.name}\0${item.hash}\0`);
-    const digest = hash.digest('base64');
-    digests.set(key, { revision: list.revision, digest });
+  const look = async (kind: Kind, principal: Principal): Promise<string> => {
+    const { items } = await listing.list(kind, principal);
+    let digest = digests.get(items);
+    if (digest === undefined) {
+      const hash = createHash('sha256');
+      for (const item of items) hash.update(`${item.name}\0${item.hash}\0`);
+      digests.set(items, digest = hash.digest('base64'));
+    }
     return digest;
   };
-  const look = async (tenant: TenantSlug, kind: Kind, principal: Principal): Promise<string> => digestOf(tenant, kind, await listing.list(kind, principal));
 
   const tell = async (subscriber: Subscriber, seen: Map<Kind, string>, change: CatalogueChange): Promise<void> => {
     for (const kind of subscriber.kinds) {
       const touched = kind === 'tool' ? change.toolsChanged : kind === 'prompt' ? change.promptsChanged : change.resourcesChanged;
       if (!touched) continue;
-      const digest = await look(change.tenant, kind, subscriber.principal);
+      const digest = await look(kind, subscriber.principal);
       if (seen.get(kind) === digest) continue;
       seen.set(kind, digest);
       subscriber.notify(METHOD[kind], {});
@@ -69,7 +67,7 @@ export function changeFeed(catalogue: Pick<Catalogue, 'onChange'>, listing: List
       // Without a tenant there is only what the platform offers, and that does not change while it runs.
       if (tenant === undefined) return () => undefined;
       const seen = new Map<Kind, string>();
-      for (const kind of subscriber.kinds) seen.set(kind, await look(tenant, kind, subscriber.principal));
+      for (const kind of subscriber.kinds) seen.set(kind, await look(kind, subscriber.principal));
       const subscribers = byTenant.get(tenant) ?? new Map<Subscriber, Map<Kind, string>>();
       byTenant.set(tenant, subscribers.set(subscriber, seen));
       return () => {

@@ -9,7 +9,7 @@ const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 
 /** A mirrored header's value with `=?base64?…?=` decoded; undefined when it is not a legal value. */
-export function decodeMirrored(value: string): string | undefined {
+function decodeMirrored(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined;
   if (!value.startsWith('=?base64?')) return value;
   const encoded = SENTINEL.exec(value)?.[1];

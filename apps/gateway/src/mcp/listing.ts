@@ -4,7 +4,10 @@ import type { Target } from '#libs/core/target.js';
 
 /** What one principal may see of one kind, at one moment. */
 export interface VisibleList {
-  /** In the order in which they are listed; the same set gives the same order. Resource templates are among the resources. */
+  /**
+   * In the order in which they are listed; the same set gives the same order. Resource templates are among the resources. The same array as
+   * before says that nothing changed: prepared pages are kept by it.
+   */
   readonly items: readonly Target[];
   /** The catalogue's revision that `items` was read from. */
   readonly revision: number;

@@ -26,7 +26,7 @@ export class McpModule implements OnModuleInit {
 }
 
 /** The door as a Fastify plugin. */
-export const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise<void> => {
+const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise<void> => {
   const door = mcpDoor(options);
   const bodyLimit = options.limits?.bodyBytes ?? MCP_LIMITS.bodyBytes;
   const refusedBy = originRules(options.allowedOrigins, options.allowedHosts);

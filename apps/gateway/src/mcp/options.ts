@@ -36,7 +36,7 @@ export interface McpDoorOptions {
   readonly random?: () => number;
 }
 
-export interface ProtocolErrorEvent { readonly requestId: string; readonly status: number; readonly code: number; readonly message: string }
+interface ProtocolErrorEvent { readonly requestId: string; readonly status: number; readonly code: number; readonly message: string }
 
 export interface McpLimits {
   /** Bytes of a POST body. */

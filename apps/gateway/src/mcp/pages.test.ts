@@ -55,6 +55,12 @@ describe('list pages', () => {
     expect(read(pages, undefined, 'globex')?.tools).toEqual([{ name: 'other tenant' }]);
     expect(first).toBeDefined();
   });
+  it('are made anew for another list even at the same revision, as when a tenant is made again under its old name', () => {
+    const pages = replica();
+    read(pages);
+    list = { items: [target('of the new tenant')], revision: 1, key: 'all' };
+    expect(read(pages)?.tools).toEqual([{ name: 'of the new tenant' }]);
+  });
   it('follow a cursor of another replica with the same key, even with other page sizes', () => {
     expect(walk(replica(1, 100), replica(1, 70), replica(1, 33))).toEqual(names(250));
   });

@@ -18,7 +18,8 @@ const LISTS: Readonly<Record<ListMethod, { readonly kind: Target['kind']; readon
 
 /** All pages of one list as one visibility class sees it at one revision; each is made when it is first asked for. */
 interface Prepared {
-  readonly revision: number;
+  /** The list that the pages are of; another array is another list, whatever its revision says. */
+  readonly source: VisibleList['items'];
   readonly items: readonly Target[];
   /** Index of the first item by cursor; the empty text is the first page. */
   readonly starts: Map<string, number>;
@@ -47,7 +48,7 @@ export function listPages(on: { listing: Listing; seal: Seal; era: Era; tails: R
     const items = list.items.filter(LISTS[method].holds);
     const cursors: string[] = [''];
     for (let start = limits.pageSize; start < items.length; start += limits.pageSize) cursors.push(seal.seal(scope, `${start}:${items[start - 1]!.name}`));
-    return { revision: list.revision, items, cursors, starts: new Map(cursors.map((cursor, page) => [cursor, page * limits.pageSize])), texts: [] };
+    return { source: list.items, items, cursors, starts: new Map(cursors.map((cursor, page) => [cursor, page * limits.pageSize])), texts: [] };
   };
 
   /** A page that starts anywhere: up to the next prepared boundary, so that what follows is a prepared page again. */
@@ -63,7 +64,7 @@ export function listPages(on: { listing: Listing; seal: Seal; era: Era; tails: R
     const tenant = principal.tenant ?? ('-' as TenantSlug);
     const key = tenantKey(tenant, method, list.key);
     let prepared = cache.get(key);
-    if (prepared?.revision !== list.revision) {
+    if (prepared?.source !== list.items) {
       prepared = prepare(method, tenantKey(tenant, 'cursor', method), list);
       cache.set(key, prepared);
     }
