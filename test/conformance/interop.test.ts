@@ -91,6 +91,8 @@ describe('the v1 client', () => {
     expect((await client.readResource({ uri: 'test://static-text' })).contents).toHaveLength(1);
     expect((await client.getPrompt({ name: 'test_simple_prompt' })).messages).toHaveLength(1);
     expect(JSON.stringify(await client.callTool({ name: 'test_elicitation', arguments: { message: 'Who?' } }))).toContain('Ada');
+    await client.subscribeResource({ uri: 'test://template/7/data' });
+    await expect(client.subscribeResource({ uri: 'test://template//data' })).rejects.toMatchObject({ code: -32002 });
     await client.setLoggingLevel('warning');
     await client.ping();
   });

@@ -1,6 +1,7 @@
 import type { Catalogue, CatalogueSnapshot } from '#libs/core/catalogue.js';
 import type { Eventually } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
+import { templateFor } from '#libs/core/resource-template.js';
 import type { Target } from '#libs/core/target.js';
 import type { Listing, VisibleList } from './mcp/listing.js';
 import type { Platform } from './platform/platform.js';
@@ -32,7 +33,8 @@ export function visibleTargets(catalogue: Catalogue, platform: Platform): Listin
   return {
     list: (kind, principal) => withSnapshot(catalogue, principal, (snapshot) => merge(kind, principal, snapshot)),
     find: (kind, name, principal) => platform.find(kind, name, principal)
-      ?? withSnapshot(catalogue, principal, (snapshot) => snapshot?.[LISTS[kind]].get(name)),
+      ?? withSnapshot(catalogue, principal, (snapshot) => snapshot?.[LISTS[kind]].get(name)
+        ?? (kind === 'resource' && snapshot ? templateFor(snapshot, name)?.target : undefined)),
   };
 }
 
