@@ -153,6 +153,10 @@ describe('authorization code with PKCE', () => {
   it('tells the client when the person cancels', async () => {
     expect((await login({ id: MCP_CLIENT_ID, redirect }, '')).query.get('error')).toBe('access_denied');
   });
+  it('shows the login page to a client that asks for consent, as the MCP SDK does for offline_access', async () => {
+    const answer = await ask({ prompt: 'consent', scope: 'openid offline_access', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' });
+    expect(answer.headers.get('location')).toContain('/oidc/interaction/');
+  });
   it('refuses a request without PKCE, and a redirect address that is not registered', async () => {
     expect((await ask({})).headers.get('location')).toContain('error=invalid_request');
     const elsewhere = await ask({ redirect_uri: 'https://evil.example/callback', code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' });

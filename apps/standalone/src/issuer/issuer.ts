@@ -150,7 +150,8 @@ async function userIdentity(id: string, options: LocalIssuerOptions): Promise<Id
 
 function askEachTime(): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
-  policy.remove('consent');
+  // Clients may ask for consent (the MCP SDK does, with offline_access): the login page is that.
+  policy.get('consent')?.checks.clear();
   policy.get('login')?.checks.add(new interactionPolicy.Check('ask_each_time', 'who are you?', (ctx) => ctx.oidc.result?.login === undefined));
   return policy;
 }
