@@ -1,5 +1,6 @@
 import type { Denial } from './errors.js';
 import type { Principal } from './principal.js';
+import type { QuotaGrant } from './quota.js';
 import type { CallResult } from './result.js';
 import type { Api, Target } from './target.js';
 
@@ -22,7 +23,6 @@ export interface Exchange {
 }
 
 export interface Allow { readonly ruleId: string; readonly policyRevision: string }
-export interface QuotaGrant { readonly limit: number; readonly remaining: number; readonly resetSeconds: number }
 export interface BackendAnswer {
   readonly result: CallResult;
   /** How the backend did, for metering: a tool error is not a success. */

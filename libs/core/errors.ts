@@ -1,3 +1,5 @@
+import type { QuotaGrant } from './quota.js';
+
 /** Every stable failure code. `apps/gateway/src/error-mapping.ts` answers each one; the compiler checks. */
 export type ErrorCode =
   | 'UNAUTHENTICATED'
@@ -32,6 +34,8 @@ export interface DenialFacts {
   /** Scopes that would have sufficed, all of them (RFC 6750 §3.1). */
   readonly missingScopes?: readonly string[];
   readonly backendStatus?: number;
+  /** Of the limit that was spent, for `RATE_LIMITED` and `QUOTA_EXCEEDED`. */
+  readonly quota?: QuotaGrant;
 }
 
 /** A stage's "no". A value, not an exception: refusing costs no stack trace. */
@@ -43,6 +47,7 @@ export class Denial {
   readonly issues: readonly ArgumentIssue[] | undefined;
   readonly missingScopes: readonly string[] | undefined;
   readonly backendStatus: number | undefined;
+  readonly quota: QuotaGrant | undefined;
   constructor(facts: DenialFacts) {
     this.code = facts.code;
     this.message = facts.message;
@@ -51,6 +56,7 @@ export class Denial {
     this.issues = facts.issues;
     this.missingScopes = facts.missingScopes;
     this.backendStatus = facts.backendStatus;
+    this.quota = facts.quota;
   }
 }
 

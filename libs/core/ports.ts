@@ -1,6 +1,7 @@
-import type { Allow, AuthorizedCall, BackendAnswer, Ending, QuotaGrant, ResolvedCall, ValidatedCall } from './call.js';
+import type { Allow, AuthorizedCall, BackendAnswer, Ending, ResolvedCall, ValidatedCall } from './call.js';
 import type { ArgumentIssue, Denial } from './errors.js';
 import type { Principal } from './principal.js';
+import type { QuotaGrant } from './quota.js';
 import type { CallResult } from './result.js';
 import type { CredentialReference } from './rest-binding.js';
 import type { Target } from './target.js';
@@ -21,6 +22,11 @@ export interface PolicyDecisionPoint { decide(call: ResolvedCall): Eventually<Al
 export interface RateLimiter {
   /** Undefined grant: no limit applies. A spent quota is a denial `RATE_LIMITED` with whole `retryAfterSeconds` ≥ 1. */
   take(call: AuthorizedCall): Eventually<QuotaGrant | undefined | Denial>;
+}
+/** Caps what runs at the same time; asked around each backend call, after the arguments proved valid. */
+export interface ConcurrencyLimiter {
+  /** Answers the way to give the place back, to be called exactly once however the call ends, or a denial `RATE_LIMITED`. */
+  acquire(call: ValidatedCall): (() => void) | Denial;
 }
 export interface ArgumentValidator {
   /** The parsed arguments, or what is wrong with them, at most 20 issues. Never coerces. */

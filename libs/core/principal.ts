@@ -8,6 +8,8 @@ export interface Principal {
   readonly subject: string;
   /** OAuth client (`azp` or `client_id`). */
   readonly clientId: string;
+  /** Names the credential itself where it has an id of its own (`jti`, API key id), without being one; limits count by it. */
+  readonly credentialId?: string;
   readonly roles: ReadonlySet<string>;
   /** Granted scopes: the token's own and those that its roles map to. */
   readonly scopes: ReadonlySet<string>;

@@ -1,6 +1,6 @@
 import type { AdmittedCall, AnsweredCall, AuthorizedCall, RedactedCall, ResolvedCall, ValidatedCall } from '../call.js';
 import { Denial } from '../errors.js';
-import type { ArgumentValidator, Backend, Eventually, PolicyDecisionPoint, RateLimiter, Redactor } from '../ports.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, Eventually, PolicyDecisionPoint, RateLimiter, Redactor } from '../ports.js';
 import type { BackendBinding } from '../target.js';
 
 /** Adds one fact to the call in place: a call is one object from door to ending. */
@@ -26,11 +26,15 @@ export const validate = (validator: ArgumentValidator) => (call: AdmittedCall): 
   return new Denial({ code: 'INVALID_ARGUMENTS', message: `Invalid arguments for ${call.target.name}: ${listed}`, issues: verdict.issues });
 };
 
-export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>) => async (call: ValidatedCall): Promise<AnsweredCall | Denial> => {
+export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>, concurrency?: ConcurrencyLimiter) => async (call: ValidatedCall): Promise<AnsweredCall | Denial> => {
   const backend = backends[call.target.backend.kind];
   if (!backend) return new Denial({ code: 'UNAVAILABLE', message: `No backend of kind ${call.target.backend.kind} is enabled here.` });
-  const answer = await backend.invoke(call);
-  return answer instanceof Denial ? answer : adding(call, 'answer', answer);
+  const release = concurrency?.acquire(call);
+  if (release instanceof Denial) return release;
+  try {
+    const answer = await backend.invoke(call);
+    return answer instanceof Denial ? answer : adding(call, 'answer', answer);
+  } finally { release?.(); }
 };
 
 export const redact = (redactor: Redactor) => (call: AnsweredCall): Eventually<RedactedCall | Denial> => {
