@@ -10,7 +10,7 @@ import { createCredentialResolver, environmentName, Secret } from './credentials
 const slug = (text: string): TenantSlug => tenantSlug(text) ?? (() => { throw new Error(text); })();
 const folders: string[] = [];
 afterEach(() => { for (const folder of folders.splice(0)) rmSync(folder, { recursive: true }); });
-function folder(files: Record<string, string>): string {
+function folderOf(files: Record<string, string>): string {
   const made = mkdtempSync(join(tmpdir(), 'credentials-'));
   folders.push(made);
   for (const [path, text] of Object.entries(files)) {
@@ -33,7 +33,7 @@ describe('a credential in the environment', () => {
     const owners = new Map<string, TenantSlug>();
     for (const tenant of tenants) for (const name of names) {
       const variable = environmentName(tenant, name);
-      expect(owners.get(variable) ?? tenant, variable).toBe(tenant);
+      expect([variable, owners.get(variable) ?? tenant]).toEqual([variable, tenant]);
       owners.set(variable, tenant);
     }
   });
@@ -45,7 +45,7 @@ describe('a credential in the environment', () => {
 
 describe('a credential in a file', () => {
   it('is read without its final line end, and again when the file changes', async () => {
-    const root = folder({ 'acme/key': 'one\n' });
+    const root = folderOf({ 'acme/key': 'one\n' });
     const resolver = createCredentialResolver({ environment: {}, folder: root });
     expect(await resolver.resolve(slug('acme'), { from: 'file', name: 'key' })).toBe('one');
     writeFileSync(join(root, 'acme/key'), 'two\r\n');
@@ -54,18 +54,18 @@ describe('a credential in a file', () => {
   });
 
   it('may be mounted behind a link, as Kubernetes does', async () => {
-    const root = folder({ 'acme/..data/key': 'linked' });
+    const root = folderOf({ 'acme/..data/key': 'linked' });
     symlinkSync(join(root, 'acme/..data/key'), join(root, 'acme/key'));
     expect(await createCredentialResolver({ environment: {}, folder: root }).resolve(slug('acme'), { from: 'file', name: 'key' })).toBe('linked');
   });
 
   it.each(['../other/key', '..', '.', '', '/etc/passwd', 'a/../../other/key', '..%2fother', 'a\u0000', '.hidden', 'a\\b'])("is never another tenant's (%j)", async (name) => {
-    const root = folder({ 'acme/key': 'mine', 'other/key': 'theirs' });
+    const root = folderOf({ 'acme/key': 'mine', 'other/key': 'theirs' });
     expect(await createCredentialResolver({ environment: {}, folder: root }).resolve(slug('acme'), { from: 'file', name })).toMatchObject({ code: 'CREDENTIAL_MISSING' });
   });
 
   it('that is missing, empty, a folder or too large is a denial that shows no path of the machine', async () => {
-    const root = folder({ 'acme/empty': '', 'acme/big': 'x'.repeat(70_000), 'acme/sub/x': '' });
+    const root = folderOf({ 'acme/empty': '', 'acme/big': 'x'.repeat(70_000), 'acme/sub/x': '' });
     const resolver = createCredentialResolver({ environment: {}, folder: root });
     for (const name of ['missing', 'empty', 'big', 'sub']) {
       const denial = await resolver.resolve(slug('acme'), { from: 'file', name });
@@ -78,6 +78,6 @@ describe('a credential in a file', () => {
 
 it('a Secret shows its value to nobody who does not ask for it', () => {
   const secret = new Secret('hunter2');
-  expect([String(secret), JSON.stringify({ secret }), inspect(secret), inspect({ deep: [secret] }), `${secret}`].join()).not.toContain('hunter2');
+  expect([String(secret), JSON.stringify({ secret }), inspect(secret), inspect({ deep: [secret] })].join()).not.toContain('hunter2');
   expect(secret.reveal()).toBe('hunter2');
 });

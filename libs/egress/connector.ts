@@ -91,8 +91,8 @@ export function guardedConnector(options: { allow: AllowList; resolve: Resolve; 
     if (family !== 0) return open([{ address: destination.host, family }]);
     resolve(destination.host).then(
       (addresses) => {
-        if (addresses.length === 0) fail(new OutboundFailure('unreachable', `The name ${destination.host} has no address`));
-        else open(addresses);
+        if (addresses.length > 0) return open(addresses);
+        return fail(new OutboundFailure('unreachable', `The name ${destination.host} has no address`));
       },
       (cause: unknown) => fail(new OutboundFailure('unreachable', `The name ${destination.host} cannot be resolved`, { cause })),
     );

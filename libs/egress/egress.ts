@@ -96,8 +96,8 @@ function endOfOrigin(url: string): number {
   return url.length;
 }
 
+const invalid = (message: string): Origin => ({ origin: '', refused: new OutboundFailure('invalid-request', message) });
 function parseOrigin(prefix: string, allow: AllowList): Origin {
-  const invalid = (message: string): Origin => ({ origin: '', refused: new OutboundFailure('invalid-request', message) });
   if (!ORIGIN.test(prefix)) return invalid('The URL must be absolute, http or https, and without user information');
   let url: URL;
   try {

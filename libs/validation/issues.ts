@@ -18,7 +18,7 @@ function issueOf(error: Partial<ErrorObject>): ArgumentIssue | undefined {
   const pointer = error.instancePath ?? '';
   const params = (error.params ?? {}) as Readonly<Record<string, unknown>>;
   const below = (name: unknown): string => `${pointer}/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
-  switch (error.keyword) {
+  switch (error.keyword ?? '') {
     case 'required': case 'dependentRequired': return { pointer: below(params['missingProperty']), message: 'is required' };
     case 'additionalProperties': return { pointer, message: `unknown argument ${short(params['additionalProperty'])}` };
     case 'unevaluatedProperties': return { pointer, message: `unknown argument ${short(params['unevaluatedProperty'])}` };

@@ -43,6 +43,8 @@ describe('arguments', () => {
   });
 });
 
+const body = (ref: string): JsonSchema => object({ body: { $ref: `#/$defs/${ref}` } });
+
 describe('definitions', () => {
   const definitions: Definitions = {
     Node: { type: 'object', properties: { value: { type: 'integer' }, next: { $ref: '#/$defs/Node' }, all: { type: 'array', items: { $ref: '#/$defs/Node' } } }, required: ['value'] },
@@ -52,8 +54,6 @@ describe('definitions', () => {
     Broken: { type: 'nonsense' },
     'odd name/%': { type: 'boolean' },
   };
-  const body = (ref: string): JsonSchema => object({ body: { $ref: `#/$defs/${ref}` } });
-
   it.each([
     { name: 'recurse with the data', ref: 'Node', value: { value: 1, next: { value: 2, all: [{ value: 'x' }] } }, issues: ['/body/next/all/0/value: must be integer'] },
     { name: 'keep the pointer of what is missing', ref: 'Node', value: { value: 1, next: {} }, issues: ['/body/next/value: is required'] },
@@ -79,8 +79,9 @@ describe('definitions', () => {
   });
 });
 
+const matches = (pattern: string, text: string): string[] => check(object({ s: { type: 'string', pattern } }), { s: text });
+
 describe("a stranger's pattern", () => {
-  const matches = (pattern: string, text: string): string[] => check(object({ s: { type: 'string', pattern } }), { s: text });
   it.each([
     { pattern: '^[a-z]{2,4}$', yes: 'abc', no: 'a1' },
     { pattern: '^[\\w\\-_]+$', yes: 'a-b', no: 'a b' },
@@ -114,7 +115,7 @@ describe("a stranger's pattern", () => {
     expect(backtrackingDegree('^[a-z]+$')).toEqual({ unbounded: 1, bounded: 1 });
     expect(backtrackingDegree('a*b*')).toEqual({ unbounded: 3, bounded: 1 });
     expect(backtrackingDegree('^a{1,3}b?$')).toEqual({ unbounded: 1, bounded: 6 });
-    for (const risky of ['(a+)+', '(?:a)*', '(a)\\1', '(?=a)', '(a){3}', '\\k<x>']) expect(backtrackingDegree(risky), risky).toBeUndefined();
+    expect(['(a+)+', '(?:a)*', '(a)\\1', '(?=a)', '(a){3}', '\\k<x>'].filter((risky) => backtrackingDegree(risky) !== undefined)).toEqual([]);
   });
 });
 
@@ -130,8 +131,8 @@ describe('an answer', () => {
 it('never throws, whatever the schema and the value', () => {
   const any = fc.jsonValue({ maxDepth: 4 });
   const keyword = fc.constantFrom('type', 'properties', 'items', 'required', 'enum', 'allOf', 'oneOf', '$ref', 'pattern', 'patternProperties', 'minimum', 'format', 'nullable', 'additionalProperties', 'if', 'not', 'unevaluatedProperties', '$dynamicRef', '$id', 'dependentRequired', 'propertyNames', 'contains', 'multipleOf');
-  fc.assert(fc.property(fc.dictionary(keyword, any), any, (schema, value) => {
+  expect(() => fc.assert(fc.property(fc.dictionary(keyword, any), any, (schema, value) => {
     const verdict = validator.validate({ inputSchema: schema, definitions: {} }, value);
     return 'input' in verdict || (verdict.issues.length > 0 && verdict.issues.length <= 20);
-  }), { numRuns: 2_000 });
+  }), { numRuns: 2_000 })).not.toThrow();
 });

@@ -17,7 +17,7 @@ export interface Form {
 export async function formOf(binding: RestBinding, request: BuiltRequest | ReferenceRequest): Promise<Form> {
   const [path, query] = split(request.url);
   const all: Iterable<readonly [string, unknown]> = Array.isArray(request.headers) ? (request.headers) : Object.entries(request.headers);
-  const headers = new Map([...all].map(([name, value]) => [name.toLowerCase(), String(value as string)]));
+  const headers = new Map([...all].map(([name, value]) => [name.toLowerCase(), String(value)]));
   const names = [...binding.parameters.filter((p) => p.in === 'header').map((p) => p.name.toLowerCase()), 'cookie'];
   const contentType = headers.get('content-type') ?? null;
   return {
@@ -61,7 +61,7 @@ const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 /** Our bodies are bytes; the reference leaves JSON as a value, text as text, and multipart as `FormData`. */
 async function bodyForm(kind: RestContent['kind'] | undefined, body: unknown, contentType: string | null): Promise<unknown> {
   const bytes = Buffer.isBuffer(body) || body instanceof Uint8Array ? Buffer.from(body) : undefined;
-  switch (kind) {
+  switch (kind ?? 'text') {
     case 'json': return bytes ? JSON.parse(bytes.toString()) as unknown : body;
     case 'form': return formPairs(bytes?.toString() ?? String(body));
     case 'multipart': {
@@ -69,7 +69,7 @@ async function bodyForm(kind: RestContent['kind'] | undefined, body: unknown, co
       return parts(form);
     }
     case 'binary': return bytes ? bytes.toString('base64') : Buffer.from(String(body), 'base64').toString('base64');
-    default: return bytes?.toString() ?? (typeof body === 'string' ? body : JSON.stringify(body));
+    case 'text': case 'xml': default: return bytes?.toString() ?? (typeof body === 'string' ? body : JSON.stringify(body));
   }
 }
 const formPairs = (text: string): string[] => [...new URLSearchParams(text)].map(([name, value]) => `${name}=${value}`).toSorted((a, b) => compareText(a.split('=', 1)[0] ?? '', b.split('=', 1)[0] ?? ''));

@@ -3,7 +3,7 @@ import type { RestBinding, RestEncoding, RestParameter } from '#libs/core/rest-b
 /** A class of `disagreements.yaml`: where the reference and we differ, and the specification says why. */
 export type ExplainedClass =
   | 'empty-text' | 'empty-list' | 'undefined-member' | 'label-list' | 'matrix-empty' | 'delimited-object' | 'form-object-list' | 'deep-object-nested' | 'allow-reserved' | 'exploded-object-key' | 'json-content-text'
-  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter' | 'encoded-body';
+  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter' | 'encoded-body' | 'name-clash';
 
 export interface Explained { readonly argument: string; readonly field?: string; readonly because: ExplainedClass }
 interface Context { readonly swagger2: boolean; readonly binding: RestBinding }
@@ -20,7 +20,7 @@ export function explain(context: Context, args: Readonly<Record<string, unknown>
   for (const parameter of context.binding.parameters) {
     const value = args[parameter.argument];
     if (value === undefined) continue;
-    const because = ofParameter(parameter, value, context) ?? (parameter.in === 'cookie' && cookies.length > 1 ? 'several-cookies' : undefined);
+    const because = ofParameter(parameter, value, context) ?? (clashes(parameter, value, context.binding) ? 'name-clash' : undefined) ?? (parameter.in === 'cookie' && cookies.length > 1 ? 'several-cookies' : undefined);
     if (because) found.push({ argument: parameter.argument, because });
   }
   const { body } = context.binding;
@@ -61,6 +61,11 @@ function ofParameter(parameter: RestParameter, value: unknown, { swagger2 }: Con
   if (isObject(value) && !explode && style !== 'form') return 'delimited-object';
   if (isObject(value) && !explode) return 'form-object-list';
   return undefined;
+}
+/** An exploded object has keys of its own, which may be the names of other parameters. */
+function clashes(parameter: RestParameter, value: unknown, binding: RestBinding): boolean {
+  if (parameter.in !== 'query' || !isObject(value) || parameter.style !== 'form' || !parameter.explode) return false;
+  return Object.keys(value).some((key) => binding.parameters.some((other) => other.in === 'query' && other.name === key));
 }
 const keysEscape = (value: object): boolean => Object.keys(value).some((key) => !/^[A-Za-z0-9\-._~]*$/.test(key));
 

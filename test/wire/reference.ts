@@ -12,6 +12,8 @@ type Raw = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Raw => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export const BASE = 'https://wire.example';
+/** Its templates know no empty segment. */
+const EMPTY_SEGMENT = 'empty-segment';
 
 /**
  * The request that swagger-client makes of the document's own words: it reads the operation as it stands there (with `$ref`s of parameters,
@@ -48,12 +50,13 @@ export class Reference {
     // A fragment is never sent; a query in the path is no part of a template (OpenAPI 3.2 §4.8.2), so the reference would not expand one.
     // And what no URI may hold, which it would not take for a template either, is escaped for it.
     const [template = '', inline = ''] = (from.path.split('#', 1)[0] ?? '').split('?', 2);
-    const path = template.replaceAll(/["<>\\^`|]/g, (c) => encodeURIComponent(c));
+    const path = template.replaceAll(/["<>\\^`|]/g, (c) => encodeURIComponent(c)).replaceAll('//', `/${EMPTY_SEGMENT}/`);
     const spec = {
       ...(swagger2 ? { swagger: '2.0' } : { openapi: String(this.document['openapi']), servers: [{ url: BASE }] }),
       paths: { [path]: { [from.method.toLowerCase()]: { operationId: 'it', parameters, ...(requestBody ? { requestBody } : {}) } } },
     };
-    const made = this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
+    const built = this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
+    const made = { ...built, url: built.url.replaceAll(EMPTY_SEGMENT, '') };
     const given = new Set(binding.parameters.filter((p) => p.in === 'query' && Object.hasOwn(args, p.argument)).map((p) => p.name));
     const pairs = expandInline(inline, binding, args).split('&').filter((pair) => pair !== '' && !given.has(pair.split('=', 1)[0] ?? ''));
     return pairs.length === 0 ? made : { ...made, url: `${made.url}${made.url.includes('?') ? '&' : '?'}${pairs.join('&')}` };
@@ -96,6 +99,8 @@ export class Reference {
   }
 }
 
+const bytes = (value: unknown): unknown => (typeof value === 'string' ? Buffer.from(value, 'base64') : value);
+
 function expandInline(inline: string, binding: RestBinding, args: Raw): string {
   return inline.replaceAll(/\{([^{}]+)\}/g, (expression, name: string) => {
     const parameter = binding.parameters.find((p) => p.in === 'path' && p.name === name);
@@ -106,6 +111,5 @@ function expandInline(inline: string, binding: RestBinding, args: Raw): string {
 /** Files as the bytes that they are: the reference wants no base64. */
 function withBytes(body: unknown, encoding: Readonly<Record<string, { readonly binary?: boolean }>> = {}): unknown {
   if (!isObject(body)) return body;
-  const bytes = (value: unknown): unknown => (typeof value === 'string' ? Buffer.from(value, 'base64') : value);
   return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, encoding[name]?.binary === true ? (Array.isArray(value) ? value.map(bytes) : bytes(value)) : value]));
 }

@@ -105,7 +105,7 @@ export class Values {
     }
     for (const name of required) if (!Object.hasOwn(made, name) && !Object.hasOwn(properties, name)) made[name] = 'x';
     const extra = node['additionalProperties'];
-    if (Object.keys(properties).length === 0 && extra !== false && this.mode !== 'lean' && depth < MAX_DEPTH) made[this.mode === 'full' ? 'k e&y' : 'key'] = this.of(typeof extra === 'object' && extra !== null ? (extra as JsonSchema) : undefined, depth + 1);
+    if (Object.keys(properties).length === 0 && extra !== false && this.mode !== 'lean' && depth < MAX_DEPTH) made[`${this.mode === 'full' ? 'k e&y' : 'key'}${this.#made}`] = this.of(typeof extra === 'object' && extra !== null ? (extra as JsonSchema) : undefined, depth + 1);
     return made;
   }
 
@@ -114,7 +114,8 @@ export class Values {
     const wanted = depth > MAX_DEPTH || this.#made > MAX_VALUES ? least : Math.max(least, this.mode === 'lean' ? 1 : this.mode === 'full' ? 2 : 3);
     const least1 = this.#place === 'path' ? 1 : 0;
     const length = Math.min(Math.max(wanted, least1), Number(node['maxItems'] ?? 10), 20);
-    return Array.from({ length }, () => this.of(node['items'] as JsonSchema, depth + 1));
+    const list = Array.from({ length }, () => this.of(node['items'] as JsonSchema, depth + 1));
+    return node['uniqueItems'] === true ? [...new Map(list.map((member) => [JSON.stringify(member), member])).values()] : list;
   }
 
   #number(node: JsonSchemaObject, whole: boolean): number {
@@ -130,6 +131,8 @@ export class Values {
     if (node['contentEncoding'] === 'base64') return this.mode === 'lean' ? 'YQ==' : 'AP9oaQ==';
     const format = typeof node['format'] === 'string' ? FORMATS[node['format']] : undefined;
     if (typeof node['pattern'] === 'string') {
+      const both = format?.find((text) => matches(node['pattern'] as string, text));
+      if (both !== undefined) return both;
       const matching = fromPattern(node['pattern'], this.random.int(1_000), { least: Number(node['minLength'] ?? 0), most: Number(node['maxLength'] ?? 5_000) });
       if (matching !== undefined) return matching;
     }
@@ -140,7 +143,8 @@ export class Values {
     const least = Math.min(Number(node['minLength'] ?? 0), 5_000);
     while (text.length < least) text += this.mode === 'full' ? ' x' : 'x';
     const most = Number(node['maxLength'] ?? Number.POSITIVE_INFINITY);
-    return [...text].length > most ? [...text].slice(0, most).join('') : text;
+    const characters = Array.from(text);
+    return characters.length > most ? characters.slice(0, most).join('') : text;
   }
 }
 
@@ -149,6 +153,14 @@ function merge(a: JsonSchemaObject, b: JsonSchemaObject): JsonSchemaObject {
   if (a['properties'] && b['properties']) joined['properties'] = { ...(b['properties']), ...(a['properties']) };
   if (Array.isArray(a['required']) && Array.isArray(b['required'])) joined['required'] = [...new Set([...(a['required'] as string[]), ...(b['required'] as string[])])];
   return joined;
+}
+
+function matches(pattern: string, text: string): boolean {
+  try {
+    return new RegExp(pattern).test(text);
+  } catch {
+    return false;
+  }
 }
 
 const patterns = new Map<string, fc.Arbitrary<string> | undefined>();

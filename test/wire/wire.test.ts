@@ -44,5 +44,5 @@ describe('every exact operation of the fixture documents', () => {
 
 it('explains each class of disagreement once, with a clause', () => {
   expect(new Set(listed.map((entry) => entry.class)).size).toBe(listed.length);
-  for (const entry of listed) expect(entry.clause, entry.class).toMatch(/OpenAPI|Swagger 2\.0|RFC/);
+  expect(listed.filter(({ clause }) => !/OpenAPI|Swagger 2\.0|RFC/.test(clause))).toEqual([]);
 });

@@ -12,9 +12,9 @@ function reading(answer: Partial<OutboundResponse> | OutboundFailure) {
   return { sent, backend: new FetchBackend({ outbound, version: '1' }) };
 }
 
-describe('a resource that is fetched', () => {
-  const binding = (mimeType: string): Target['backend'] => ({ kind: 'fetch', url: 'https://docs.example/guide', mimeType });
+const binding = (mimeType: string): Target['backend'] => ({ kind: 'fetch', url: 'https://docs.example/guide', mimeType });
 
+describe('a resource that is fetched', () => {
   it('is text where its type is text, and bytes otherwise', async () => {
     const body = Buffer.from('# Hé');
     expect(await reading({ body }).backend.invoke(call(binding('text/markdown')))).toMatchObject({ outcome: 'success', bytes: 5, result: { type: 'resource', contents: [{ uri: 'docs://guide', mimeType: 'text/markdown', text: '# Hé' }] } });
@@ -37,8 +37,8 @@ describe('a resource that is fetched', () => {
 });
 
 it.each([
-  { binding: { kind: 'inline', mimeType: 'text/plain', text: '' } as const, contents: { text: '' } },
-  { binding: { kind: 'inline', mimeType: 'image/png', blob: 'AA==' } as const, contents: { blob: 'AA==' } },
-])('a resource in the catalogue is given as it is', async ({ binding, contents }) => {
-  expect((await new InlineBackend().invoke(call(binding))).result).toEqual({ type: 'resource', contents: [{ uri: 'docs://guide', mimeType: binding.mimeType, ...contents }] });
+  { inline: { kind: 'inline', mimeType: 'text/plain', text: '' } as const, contents: { text: '' } },
+  { inline: { kind: 'inline', mimeType: 'image/png', blob: 'AA==' } as const, contents: { blob: 'AA==' } },
+])('a resource in the catalogue is given as it is', async ({ inline, contents }) => {
+  expect((await new InlineBackend().invoke(call(inline))).result).toEqual({ type: 'resource', contents: [{ uri: 'docs://guide', mimeType: inline.mimeType, ...contents }] });
 });

@@ -6,8 +6,8 @@ export interface EncodedBody { readonly contentType: string; readonly bytes: Uin
 
 /** Serialize a request body. `boundary` is asked once per multipart body: 1 to 70 characters of `[A-Za-z0-9-]`, not to be guessed by the caller. */
 export function encodeBody(content: RestContent, value: unknown, boundary: () => string): EncodedBody {
-  const { mediaType, kind } = content;
-  switch (kind) {
+  const { mediaType } = content;
+  switch (content.kind) {
     case 'json': return { contentType: mediaType, bytes: Buffer.from(json(value)) };
     case 'form': return { contentType: mediaType, bytes: Buffer.from(formBody(content, value)) };
     case 'multipart': {
@@ -15,11 +15,15 @@ export function encodeBody(content: RestContent, value: unknown, boundary: () =>
       return { contentType: `${mediaType}; boundary=${mark}`, bytes: multipartBody(content, value, mark) };
     }
     case 'text': return { contentType: mediaType, bytes: Buffer.from(typeof value === 'string' ? value : json(value)) };
-    case 'xml':
-      if (typeof value !== 'string') throw new Unsendable('must be XML as text');
-      return { contentType: mediaType, bytes: Buffer.from(value) };
+    case 'xml': return { contentType: mediaType, bytes: Buffer.from(textOnly(value)) };
     case 'binary': return { contentType: mediaType, bytes: bytesOf(value) };
+    default: return content.kind satisfies never;
   }
+}
+
+function textOnly(value: unknown): string {
+  if (typeof value !== 'string') throw new Unsendable('must be XML as text');
+  return value;
 }
 
 function json(value: unknown): string {

@@ -22,7 +22,7 @@ export function gatherCredentials(resolver: CredentialResolver, call: ValidatedC
   }
   if (chosen.length === 0) return NONE;
   const resolved = chosen.map((slot) => resolve(resolver, api, slot));
-  return resolved.some((one) => one instanceof Promise) ? Promise.all(resolved).then(allOf) : allOf(resolved as (AppliedCredential | Denial)[]);
+  return resolved.some((one) => one instanceof Promise) ? Promise.all(resolved.map(async (one) => one)).then(allOf) : allOf(resolved as (AppliedCredential | Denial)[]);
 }
 
 function resolve(resolver: CredentialResolver, api: NonNullable<ValidatedCall['api']>, name: string): Eventually<AppliedCredential | Denial> {
@@ -30,7 +30,7 @@ function resolve(resolver: CredentialResolver, api: NonNullable<ValidatedCall['a
   const reference = api.credentials[name];
   if (!slot || !reference) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} is not bound.` });
   const apply = (secret: string | Denial): AppliedCredential | Denial => {
-    if (secret instanceof Denial) return new Denial({ ...secret, message: `The credential ${name} of this API cannot be read: ${secret.message}` });
+    if (secret instanceof Denial) return new Denial({ code: secret.code, message: `The credential ${name} of this API cannot be read: ${secret.message}` });
     // A line end or a non-ASCII letter would break the request, and the error would be about the header that has the secret in it.
     if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(secret) && slot.type !== 'basic') {
       return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} of this API is empty or has characters that a request cannot carry.` });

@@ -12,12 +12,9 @@ export type Encode = (value: unknown) => string | undefined;
  * us); an array or object where the style has room for scalars only becomes its JSON text.
  */
 export function textOf(value: unknown): string | undefined {
-  switch (typeof value) {
-    case 'string': return value;
-    case 'number': case 'boolean': return String(value);
-    case 'object': return value === null ? undefined : JSON.stringify(value);
-    default: return undefined;
-  }
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return value === null || value === undefined ? undefined : JSON.stringify(value);
 }
 
 const UNRESERVED = /^[A-Za-z0-9\-._~]*$/;
@@ -44,7 +41,7 @@ export const strict: Encode = (value) => {
 const reserved = (keep: RegExp): Encode => (value) => {
   const text = textOf(value);
   if (text === undefined) return undefined;
-  return text.replace(/%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~%]+|%/g, (run) => (run.length === 3 && run.startsWith('%') ? run : [...run].map((c) => (keep.test(c) ? c : percentEncode(c))).join('')));
+  return text.replace(/%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~%]+|%/g, (run) => (run.length === 3 && run.startsWith('%') ? run : Array.from(run, (c) => (keep.test(c) ? c : percentEncode(c))).join('')));
 };
 /** Not `#`, `[`, `]` (RFC 3986 §3.4), nor `&` and `+`, which would divide or change a form-encoded query. */
 export const reservedInQuery = reserved(/[:/?@!$'()*,;=]/);

@@ -196,9 +196,10 @@ describe('an answer', () => {
   });
 });
 
+const bound = (...names: string[]): Record<string, CredentialReference> => Object.fromEntries(names.map((name) => [name, { from: 'environment' as const, name }]));
+
 describe('credentials', () => {
   const slots: Record<string, CredentialSlot> = { token: { type: 'bearer' }, key: { type: 'apiKey', in: 'query', name: 'api_key' }, user: { type: 'basic' } };
-  const bound = (...names: string[]): Record<string, CredentialReference> => Object.fromEntries(names.map((name) => [name, { from: 'environment' as const, name }]));
   const resolver = { resolve: async (_tenant: unknown, { name }: CredentialReference) => (name === 'gone' ? new Denial({ code: 'CREDENTIAL_MISSING', message: 'not set' }) : `s3cret-${name}`) };
 
   it.each([
@@ -224,7 +225,7 @@ describe('credentials', () => {
     const { rest, baseUrl } = await backend(json({}), { credentials: { resolve: () => secret } });
     const denial = await rest.invoke(call(baseUrl, { binding: { security: [['token']] }, slots, credentials: bound('token') }));
     expect(denial).toMatchObject({ code: 'CREDENTIAL_MISSING' });
-    if (secret.trim() !== '') expect(JSON.stringify(denial)).not.toContain(JSON.stringify(secret).slice(1, -1));
+    expect(secret !== '' && JSON.stringify(denial).includes(JSON.stringify(secret).slice(1, -1))).toBe(false);
   });
 
   it('are in no text of a failure', async () => {
