@@ -3,7 +3,7 @@ import type { RestBinding, RestEncoding, RestParameter } from '#libs/core/rest-b
 /** A class of `disagreements.yaml`: where the reference and we differ, and the specification says why. */
 export type ExplainedClass =
   | 'empty-text' | 'empty-list' | 'undefined-member' | 'label-list' | 'matrix-empty' | 'delimited-object' | 'form-object-list' | 'deep-object-nested' | 'allow-reserved' | 'exploded-object-key' | 'json-content-text'
-  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter' | 'encoded-body' | 'name-clash';
+  | 'cookie-list' | 'cookie-escape' | 'several-cookies' | 'swagger2-path' | 'swagger2-object' | 'swagger2-header-list' | 'form-list' | 'form-json-text' | 'falsy-body' | 'json-text-body' | 'querystring' | 'binary-parameter' | 'encoded-body' | 'name-clash' | 'contradictory-enum';
 
 export interface Explained { readonly argument: string; readonly field?: string; readonly because: ExplainedClass }
 interface Context { readonly swagger2: boolean; readonly binding: RestBinding }

@@ -68,6 +68,7 @@ export async function prove(name: string, converted: ConvertedDocument, referenc
       const explained = explain(context, args);
       const rest = explained.length === 0 ? problem : await compare(without(binding, args, explained));
       if (rest === undefined) for (const because of new Set(explained.map((e) => e.because))) count(tally.explained, because);
+      else if (rest.startsWith('reference failed: Could not parse parameter value string')) count(tally.explained, 'contradictory-enum');
       else if (rest.startsWith('refused: ')) count(tally.refused, rest.slice('refused: '.length));
       else tally.disagreements.push(`${where}: ${rest}`);
     }

@@ -58,7 +58,7 @@ export class Reference {
     const built = this.client.buildRequest({ spec, operationId: 'it', baseURL: BASE, parameters: values, ...options });
     const made = { ...built, url: built.url.replaceAll(EMPTY_SEGMENT, '') };
     const given = new Set(binding.parameters.filter((p) => p.in === 'query' && Object.hasOwn(args, p.argument)).map((p) => p.name));
-    const pairs = expandInline(inline, binding, args).split('&').filter((pair) => pair !== '' && !given.has(pair.split('=', 1)[0] ?? ''));
+    const pairs = expandInline(inline, binding, args).split('&').filter((pair) => pair !== '' && !/=\{[^{}]+\}$/.test(pair) && !given.has(pair.split('=', 1)[0] ?? ''));
     return pairs.length === 0 ? made : { ...made, url: `${made.url}${made.url.includes('?') ? '&' : '?'}${pairs.join('&')}` };
   }
 
