@@ -23,6 +23,7 @@ class FakeSource implements CatalogueSource {
     if (this.down) throw new Error('connection refused');
     return this.documents.get(tenant);
   }
+  async document(): Promise<undefined> { return undefined; }
   async revisions(): Promise<ReadonlyMap<TenantSlug, number>> {
     if (this.down) throw new Error('connection refused');
     return new Map([...this.documents].map(([tenant, { revision }]) => [tenant, revision]));

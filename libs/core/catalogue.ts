@@ -26,10 +26,17 @@ export interface SnapshotDocument {
   readonly targets: readonly Omit<Target, 'definitions'>[];
 }
 
+export interface ImportedDocument { readonly bytes: Uint8Array; readonly mediaType: string }
+
 /** Where snapshots come from: the control plane's database. */
 export interface CatalogueSource {
   /** Answers undefined for a tenant that does not exist. Rejects when the store cannot be reached. */
   load(tenant: TenantSlug): Promise<SnapshotDocument | undefined>;
+  /**
+   * The imported document of the tenant's API with this id, byte for byte. Undefined when there is none with this hash (SHA-256,
+   * hex): it was replaced or deleted since. Rejects with `Unavailable` when the store cannot be reached.
+   */
+  document(tenant: TenantSlug, api: string, specHash: string): Promise<ImportedDocument | undefined>;
   /** Current revision of every tenant; the safety net under `watch`. */
   revisions(): Promise<ReadonlyMap<TenantSlug, number>>;
   /** Calls back at each publication, at most once per revision; a lost connection is mended inside. Answers the way to stop. */

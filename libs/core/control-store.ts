@@ -1,3 +1,4 @@
+import type { ImportedDocument } from './catalogue.js';
 import type { ConversionOptions, ConvertedDocument, OperationVerdict } from './conversion.js';
 import type { CredentialReference, CredentialSlot } from './rest-binding.js';
 import type { BackendBinding, OperationClass, PromptMessageTemplate } from './target.js';
@@ -22,7 +23,7 @@ export interface ControlStore {
   /** Creates the API, or replaces it with its tools whole; operators' edits of tools that stay are kept. */
   putApi(tenant: TenantSlug, api: ApiDraft): Promise<ApiPublication>;
   deleteApi(tenant: TenantSlug, name: string): Promise<{ readonly revision: number }>;
-  getDocument(tenant: TenantSlug, name: string): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string } | undefined>;
+  getDocument(tenant: TenantSlug, name: string): Promise<ImportedDocument | undefined>;
   getLedger(tenant: TenantSlug, name: string): Promise<readonly OperationVerdict[]>;
   /** What `#/$defs/…` of the API's tools leads to. */
   getDefinitions(tenant: TenantSlug, name: string): Promise<Definitions>;

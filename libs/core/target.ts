@@ -11,6 +11,8 @@ export type BackendBinding =
   | { readonly kind: 'builtin'; readonly handler: string }
   | { readonly kind: 'prompt'; readonly messages: readonly PromptMessageTemplate[] }
   | { readonly kind: 'inline'; readonly mimeType: string; readonly text?: string; readonly blob?: string }
+  /** The imported document of the API with this id, as long as it has this hash; `size` in bytes. It stays in the control plane's store until it is read. */
+  | { readonly kind: 'document'; readonly api: string; readonly specHash: string; readonly mimeType: string; readonly size: number }
   /** Fetched through egress when read; no credential is sent. */
   | { readonly kind: 'fetch'; readonly url: string; readonly mimeType: string };
 

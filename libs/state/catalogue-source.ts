@@ -1,13 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
-import type { CatalogueSource, SnapshotDocument } from '#libs/core/catalogue.js';
+import type { CatalogueSource, ImportedDocument, SnapshotDocument } from '#libs/core/catalogue.js';
+import type { Definitions } from '#libs/core/json-schema.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
 import type { Database, Transaction } from './database.js';
-import { unpackDefinitions } from './packed.js';
+import { sizeOfPacked, unpack, unpackDefinitions } from './packed.js';
 import { promptRecord } from './prompts.js';
 import { CATALOGUE_CHANNEL } from './publication.js';
-import { documentOf, resourceRecord } from './resources.js';
+import { resourceRecord } from './resources.js';
 import { apiOf, snapshotDocument } from './snapshot-document.js';
 import { documentTarget, promptTarget, resourceTarget } from './stored-content.js';
 import { toolTarget } from './stored-tool.js';
@@ -26,6 +27,7 @@ export interface WatchOptions {
 /** Snapshots out of the control plane's database. */
 export const databaseCatalogueSource = (database: Database, options: WatchOptions = {}): CatalogueSource => ({
   load: (tenant) => database.tenant(tenant, (transaction) => load(transaction, tenant), { consistent: true }),
+  document: (tenant, api, specHash) => documentOf(database, tenant, { api, specHash }),
   revisions: () => revisions(database),
   watch: (changed) => watch(database, changed, options),
 });
@@ -40,14 +42,27 @@ async function load(transaction: Transaction, slug: TenantSlug): Promise<Snapsho
   const apis = [];
   const targets: SnapshotDocument['targets'][number][] = [];
   for (const record of records) {
-    const { definitions } = await transaction.apiContents.findUniqueOrThrow({ where: { tenant_apiId: { tenant: slug, apiId: record.id } }, select: { definitions: true } });
-    apis.push(apiOf(slug, record, await unpackDefinitions(definitions)));
-    targets.push(documentTarget(slug, record, await documentOf(transaction, slug, record.id)));
+    const { definitions, ...document } = await contentsOf(transaction, slug, record.id);
+    apis.push(apiOf(slug, record, definitions));
+    targets.push(documentTarget(slug, record, document));
   }
   for await (const { api, tool, edits } of activeTools(transaction, slug, records)) if (edits.enabled) targets.push(toolTarget(slug, api, tool, edits));
   for (const prompt of await transaction.prompt.findMany({ where: { tenant: slug } })) targets.push(promptTarget(slug, promptRecord(prompt)));
   for (const resource of await transaction.resource.findMany({ where: { tenant: slug } })) targets.push(resourceTarget(slug, resourceRecord(resource)));
   return snapshotDocument(tenant, apis, targets);
+}
+
+/** All but the document itself, which is large and read by few. */
+async function contentsOf(transaction: Transaction, tenant: TenantSlug, api: string): Promise<{ readonly definitions: Definitions; readonly mediaType: string; readonly size: number }> {
+  const [row] = await transaction.$queryRaw<{ definitions: Uint8Array; mediaType: string; trailer: Uint8Array }[]>`
+    SELECT definitions, media_type AS "mediaType", substring(bytes FROM octet_length(bytes) - 3) AS trailer FROM api_contents WHERE tenant = ${tenant} AND api_id = ${api}::uuid`;
+  if (!row) throw new Error(`API ${api} of tenant ${tenant} has no contents`);
+  return { definitions: await unpackDefinitions(row.definitions), mediaType: row.mediaType, size: sizeOfPacked(row.trailer) };
+}
+
+async function documentOf(database: Database, tenant: TenantSlug, { api, specHash }: { readonly api: string; readonly specHash: string }): Promise<ImportedDocument | undefined> {
+  const row = await database.tenant(tenant, (transaction) => transaction.apiContents.findFirst({ where: { tenant, apiId: api, api: { specHash } }, select: { bytes: true, mediaType: true } }));
+  return row === null ? undefined : { bytes: await unpack(row.bytes), mediaType: row.mediaType };
 }
 
 async function revisions(database: Database): Promise<ReadonlyMap<TenantSlug, number>> {

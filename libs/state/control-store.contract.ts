@@ -350,12 +350,18 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
       it.each([
         { name: 'as text', bytes: new TextEncoder().encode('openapi: 3.1.0 # é'), content: { text: 'openapi: 3.1.0 # é' } },
         { name: 'as base64 where it is not UTF-8', bytes: new Uint8Array([255, 254]), content: { blob: '//4=' } },
+        { name: 'of many bytes', bytes: new TextEncoder().encode(' '.repeat(70_000)), content: { text: ' '.repeat(70_000) } },
       ])("offers an API's document $name", async ({ bytes, content }) => {
         const of = await tenant();
         const { api } = await store.putApi(of, draftOf({ name: 'my pets', bytes, mediaType: 'application/yaml' }));
         const uri = 'stoa://apis/my%20pets/document';
         expect(await store.listResources(of)).toMatchObject([{ uri, mimeType: 'application/yaml', content }]);
-        expect(await target(of, uri)).toMatchObject({ kind: 'resource', apiId: api.id, backend: { kind: 'inline', mimeType: 'application/yaml', ...content } });
+        const published = await target(of, uri);
+        expect(published).toMatchObject({ kind: 'resource', apiId: api.id, backend: { kind: 'document', api: api.id, specHash: api.specHash, mimeType: 'application/yaml', size: bytes.byteLength } });
+        expect(JSON.parse(published?.listed ?? '')).toMatchObject({ uri, mimeType: 'application/yaml', size: bytes.byteLength });
+        const read = await source.document(of, api.id, api.specHash);
+        expect(read?.mediaType).toBe('application/yaml');
+        expect(Buffer.compare(read?.bytes ?? new Uint8Array(), bytes)).toBe(0);
         await expect(store.putResource(of, { uri, name: '', description: '', mimeType: 'text/plain', tags: [], content: { text: '' } })).rejects.toBeInstanceOf(AlreadyExists);
         await expect(store.deleteResource(of, uri)).rejects.toBeInstanceOf(NoSuchRecord);
       });
@@ -374,9 +380,33 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         expect((await store.putApi(two, draftOf({ tools: [petTool('secret')] }))).created).toBe(true);
         expect(await load(one)).toEqual(before);
       });
+
+      it("never hands out another tenant's document", async () => {
+        const [one, two] = [await tenant(), await tenant()];
+        const { api } = await store.putApi(one, draftOf({}));
+        expect(await source.document(one, api.id, api.specHash)).toBeDefined();
+        expect(await source.document(two, api.id, api.specHash)).toBeUndefined();
+      });
     });
 
     describe('catalogue source', () => {
+      it('hands out a document only while it is the one that was asked for', async () => {
+        const of = await tenant();
+        const { api } = await store.putApi(of, draftOf({}));
+        const { api: after } = await store.putApi(of, draftOf({ bytes: new Uint8Array([50]) }));
+        expect(after.id).toBe(api.id);
+        expect(await source.document(of, api.id, api.specHash)).toBeUndefined();
+        expect([...(await source.document(of, api.id, after.specHash))?.bytes ?? []]).toEqual([50]);
+        await store.deleteApi(of, 'pets');
+        expect(await source.document(of, api.id, after.specHash)).toBeUndefined();
+      });
+
+      it('carries no document in a snapshot', async () => {
+        const of = await tenant();
+        await store.putApi(of, draftOf({ bytes: new TextEncoder().encode('words of the document') }));
+        expect(JSON.stringify(await load(of))).not.toContain('words of the document');
+      });
+
       it('gives the whole catalogue, and the same hash for the same content', async () => {
         const of = await tenant();
         await store.putApi(of, draftOf({ tools: [petTool('a')], definitions: { Pet: { type: 'object' } }, slots: { key: { type: 'bearer' } } }));

@@ -175,10 +175,14 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
     const apis = [...held.apis.values()];
     const tools = this.#tools(slug).filter(({ held: { edits } }) => edits.enabled).map(({ api, held: { tool, edits } }) => toolTarget(slug, api, tool, edits));
     return snapshotDocument(held.record, apis.map((api) => apiOf(slug, apiRecord(api), api.draft.document.definitions)), [
-      ...apis.map(({ record, draft }) => documentTarget(slug, record, draft)), ...tools,
+      ...apis.map(({ record, draft }) => documentTarget(slug, record, { mediaType: draft.mediaType, size: draft.bytes.byteLength })), ...tools,
       ...[...held.prompts.values()].map((prompt) => promptTarget(slug, prompt)),
       ...[...held.resources.values()].map((resource) => resourceTarget(slug, resource)),
     ]);
+  }
+  async document(slug: TenantSlug, id: string, specHash: string) {
+    const api = [...this.#tenants.get(slug)?.apis.values() ?? []].find(({ record }) => record.id === id && record.specHash === specHash);
+    return api && { bytes: api.draft.bytes, mediaType: api.draft.mediaType };
   }
   async revisions() { return new Map([...this.#tenants].map(([slug, held]) => [slug, held.record.revision])); }
   async watch(changed: (tenant: TenantSlug, revision: number) => void) {

@@ -12,6 +12,9 @@ const expand = promisify<Uint8Array, Uint8Array<ArrayBuffer>>(gunzip);
 export const pack = (content: Uint8Array | string): Promise<Uint8Array<ArrayBuffer>> => compress(content, { level: 4 });
 export const unpack = (packed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> => expand(packed);
 
+/** Bytes of what was packed, from the last four bytes of it (RFC 1952 §2.3.1, ISIZE): exact below 4 GiB. */
+export const sizeOfPacked = (trailer: Uint8Array): number => new DataView(trailer.buffer, trailer.byteOffset, 4).getUint32(0, true);
+
 /** Characters of JSON handled between two turns of the event loop. */
 const SLICE = 1_000_000;
 export const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });

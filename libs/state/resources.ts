@@ -1,3 +1,4 @@
+import type { ImportedDocument } from '#libs/core/catalogue.js';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import type { ControlStore, ResourceRecord } from '#libs/core/control-store.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
@@ -7,7 +8,6 @@ import type { Prisma, Resource } from './generated/client.js';
 import { unpack } from './packed.js';
 import { clean, publication, reading } from './publication.js';
 import { documentResource, isDocumentUri } from './stored-content.js';
-import type { StoredDocument } from './stored-content.js';
 
 type ResourceStore = Pick<ControlStore, 'listResources' | 'putResource' | 'deleteResource'>;
 
@@ -50,7 +50,7 @@ export const resourceRecord = (row: Resource): ResourceRecord => ({
   uri: row.uri, name: row.name, description: row.description, mimeType: row.mimeType, tags: row.tags, content: row.content as ResourceRecord['content'],
 });
 
-export async function documentOf(transaction: Transaction, tenant: TenantSlug, apiId: string): Promise<StoredDocument> {
+async function documentOf(transaction: Transaction, tenant: TenantSlug, apiId: string): Promise<ImportedDocument> {
   const { bytes, mediaType } = await transaction.apiContents.findUniqueOrThrow({ where: { tenant_apiId: { tenant, apiId } }, select: { bytes: true, mediaType: true } });
   return { bytes: await unpack(bytes), mediaType };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ImportedDocument } from '#libs/core/catalogue.js';
 import type { ApiRecord, PromptRecord, ResourceRecord } from '#libs/core/control-store.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { BackendBinding, Target } from '#libs/core/target.js';
@@ -31,23 +32,26 @@ export function promptTarget(tenant: TenantSlug, prompt: PromptRecord): Omit<Tar
 
 /** The resource as data planes read it; a URI with `{variables}` (RFC 6570) is a template. */
 export function resourceTarget(tenant: TenantSlug, resource: ResourceRecord): Omit<Target, 'definitions'> {
-  return targetOf(tenant, resource, digestOf(resource));
+  const { content, mimeType } = resource;
+  return 'url' in content
+    ? targetOf(tenant, resource, { backend: { kind: 'fetch', url: content.url, mimeType }, hash: digestOf(resource) })
+    : targetOf(tenant, resource, { backend: { kind: 'inline', mimeType, ...content }, hash: digestOf(resource), size: sizeOf(content) });
 }
 
-function targetOf(tenant: TenantSlug, resource: ResourceRecord, hash: string): Omit<Target, 'definitions'> {
+interface Read { readonly backend: BackendBinding; readonly hash: string; /** Bytes of the content, where they are known. */ readonly size?: number }
+
+function targetOf(tenant: TenantSlug, resource: Omit<ResourceRecord, 'content'>, { backend, hash, size }: Read): Omit<Target, 'definitions'> {
   const variables = [...resource.uri.matchAll(/\{[+#./;?&]?([^{}]+)\}/g)].flatMap((expression) => (expression[1] ?? '').split(',').map((variable) => variable.replace(/(\*|:\d+)$/, '')));
   const properties: Record<string, JsonSchema> = {};
   for (const variable of variables) own(properties, variable, { type: 'string' });
-  const { content, mimeType } = resource;
-  const backend: BackendBinding = 'url' in content ? { kind: 'fetch', url: content.url, mimeType } : { kind: 'inline', mimeType, ...content };
   return {
     kind: 'resource', name: resource.uri, tenant, apiId: undefined, title: resource.name,
     description: resource.description, operationClass: 'read', tags: resource.tags, category: undefined, version: VERSION,
     inputSchema: { type: 'object', properties, additionalProperties: false }, backend, timeoutMs: TIMEOUT_MS,
     hash,
     listed: JSON.stringify({
-      [variables.length > 0 ? 'uriTemplate' : 'uri']: resource.uri, name: resource.name, description: resource.description, mimeType,
-      ...(variables.length > 0 || 'url' in content ? {} : { size: sizeOf(content) }),
+      [variables.length > 0 ? 'uriTemplate' : 'uri']: resource.uri, name: resource.name, description: resource.description, mimeType: resource.mimeType,
+      ...(variables.length > 0 || size === undefined ? {} : { size }),
     }),
   };
 }
@@ -55,28 +59,29 @@ function targetOf(tenant: TenantSlug, resource: ResourceRecord, hash: string): O
 /** Resources below this are made by imports; nobody writes them by hand. */
 export const isDocumentUri = (uri: string): boolean => /^stoa:\/\/apis\//i.test(uri);
 
-export interface StoredDocument { readonly bytes: Uint8Array; readonly mediaType: string }
-
 /** An imported document as a resource: text where its bytes are UTF-8, else base64. */
-export function documentResource(api: Pick<ApiRecord, 'name' | 'title' | 'tags'>, document: StoredDocument): ResourceRecord {
+export function documentResource(api: Pick<ApiRecord, 'name' | 'title' | 'tags'>, { bytes, mediaType }: ImportedDocument): ResourceRecord {
   let content: ResourceRecord['content'];
   try {
-    content = { text: new TextDecoder('utf-8', { fatal: true }).decode(document.bytes) };
+    content = { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch {
-    content = { blob: Buffer.from(document.bytes).toString('base64') };
+    content = { blob: Buffer.from(bytes).toString('base64') };
   }
-  return {
-    uri: `stoa://apis/${encodeURIComponent(api.name)}/document`, name: `${api.name} document`,
-    description: `The API document that the tools of ${api.title || api.name} were made from.`,
-    mimeType: document.mediaType, tags: api.tags, content,
-  };
+  return { ...describedDocument(api, mediaType), content };
 }
 
-/** The same as data planes read it. */
-export function documentTarget(tenant: TenantSlug, api: Pick<ApiRecord, 'id' | 'name' | 'title' | 'tags' | 'version' | 'category' | 'specHash'>, document: StoredDocument): Omit<Target, 'definitions'> {
-  const { content, ...resource } = documentResource(api, document);
-  return { ...targetOf(tenant, { ...resource, content }, digestOf({ ...resource, specHash: api.specHash })), apiId: api.id, version: api.version, category: api.category };
+/** The same as data planes list it: they fetch the document itself when somebody reads it. `size` in bytes. */
+export function documentTarget(tenant: TenantSlug, api: Pick<ApiRecord, 'id' | 'name' | 'title' | 'tags' | 'version' | 'category' | 'specHash'>, { mediaType, size }: { readonly mediaType: string; readonly size: number }): Omit<Target, 'definitions'> {
+  const resource = describedDocument(api, mediaType);
+  const backend: BackendBinding = { kind: 'document', api: api.id, specHash: api.specHash, mimeType: mediaType, size };
+  return { ...targetOf(tenant, resource, { backend, hash: digestOf({ ...resource, specHash: api.specHash }), size }), apiId: api.id, version: api.version, category: api.category };
 }
+
+const describedDocument = (api: Pick<ApiRecord, 'name' | 'title' | 'tags'>, mimeType: string): Omit<ResourceRecord, 'content'> => ({
+  uri: `stoa://apis/${encodeURIComponent(api.name)}/document`, name: `${api.name} document`,
+  description: `The API document that the tools of ${api.title || api.name} were made from.`,
+  mimeType, tags: api.tags,
+});
 
 const sizeOf = (content: { readonly text: string } | { readonly blob: string }): number => ('text' in content ? Buffer.byteLength(content.text) : Buffer.byteLength(content.blob, 'base64'));
 const digestOf = (record: object): string => createHash('sha256').update(JSON.stringify(record)).digest('hex');

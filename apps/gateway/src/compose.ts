@@ -43,7 +43,7 @@ function platformOf(parts: GatewayParts, health: Health, listing: () => Listing)
   const { catalogue, build, tenants } = parts;
   const tools = [
     platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health), toolsTool(listing),
-    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, documentToJson),
+    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, parts.backends.document, documentToJson),
   ];
   return createPlatform(tools, aliasesOf(tools, parts.now ?? Date.now));
 }

@@ -88,7 +88,7 @@ describe('traces', () => {
     };
     const sent: (readonly (readonly [string, string])[])[] = [];
     const rest = backendsOf({
-      tracing, version: '1', maxTimeoutMs: 1000, hide: () => undefined, validator: { checkOutput: () => undefined }, credentials: { resolve: () => 'secret' },
+      tracing, version: '1', maxTimeoutMs: 1000, hide: () => undefined, validator: { checkOutput: () => undefined }, credentials: { resolve: () => 'secret' }, documents: { document: async () => undefined },
       outbound: { request: async ({ headers }) => { sent.push(headers); return { status: 200, headers: {}, body: Buffer.from('{}') }; } },
     });
     await start({ tracing, backends: rest });

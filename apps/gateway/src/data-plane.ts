@@ -1,7 +1,9 @@
+import { DocumentBackend } from '#libs/backends/document/document-backend.js';
 import { FetchBackend } from '#libs/backends/fetch/fetch-backend.js';
 import { InlineBackend } from '#libs/backends/inline/inline-backend.js';
 import { PromptBackend } from '#libs/backends/prompt/prompt-backend.js';
 import { RestBackend } from '#libs/backends/rest/rest-backend.js';
+import type { CatalogueSource } from '#libs/core/catalogue.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Backend, CredentialResolver, Eventually, TokenVerifier } from '#libs/core/ports.js';
@@ -16,6 +18,8 @@ import { backendSpans } from './spans.js';
 export interface BackendParts {
   readonly outbound: Outbound;
   readonly credentials: CredentialResolver;
+  /** Where the documents are that the tenants' APIs were imported from. */
+  readonly documents: Pick<CatalogueSource, 'document'>;
   readonly validator: Pick<Validator, 'checkOutput'>;
   readonly version: string;
   readonly tracing?: Tracing | undefined;
@@ -38,7 +42,7 @@ export function backendsOf(parts: BackendParts): GatewayParts['backends'] {
   return {
     ...(rest ? { rest: cappedTimeout(rest, parts.maxTimeoutMs) } : {}),
     fetch: cappedTimeout(new FetchBackend({ outbound, version }), parts.maxTimeoutMs),
-    inline: new InlineBackend(), prompt: new PromptBackend(),
+    inline: new InlineBackend(), prompt: new PromptBackend(), document: new DocumentBackend(parts.documents),
   };
 }
 

@@ -54,7 +54,7 @@ async function start(config: GatewayConfig): Promise<void> {
     ...(verifier ? { protectedResource: { resource, authorizationServers: [issuerOf(config) ?? ''], scopes: STOA_SCOPES } } : {}),
     policy: configuredDecision(config.policyMode), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
     backends: backendsOf({
-      outbound: egress, validator, version: build.version, tracing, hide, rest: config.restBackendEnabled, maxTimeoutMs: config.mcpTimeoutSeconds * 1000,
+      outbound: egress, documents: source, validator, version: build.version, tracing, hide, rest: config.restBackendEnabled, maxTimeoutMs: config.mcpTimeoutSeconds * 1000,
       credentials: createCredentialResolver({ environment: process.env, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
     }),
     checks: [

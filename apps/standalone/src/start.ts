@@ -24,6 +24,7 @@ import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import { STOA_SCOPES } from '#libs/auth/scopes.js';
 import { createTokenVerifier } from '#libs/auth/token-verifier.js';
 import { createCatalogue } from '#libs/catalogue/catalogue.js';
+import type { CatalogueSource } from '#libs/core/catalogue.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import { createCredentialResolver } from '#libs/credentials/credentials.js';
@@ -97,7 +98,8 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
   const logging = createLogging({ level: config.logLevel, format: config.logFormat, service: 'stoa' });
   closers.push(logging.flush);
 
-  const catalogue = createCatalogue({ source: databaseCatalogueSource(database), logger: logging.logger });
+  const source = databaseCatalogueSource(database);
+  const catalogue = createCatalogue({ source, logger: logging.logger });
   closers.unshift(() => catalogue.stop());
   await catalogue.start();
 
@@ -109,7 +111,7 @@ async function compose(config: StandaloneConfig, { port, url, environment, close
   });
   logging.hide(issuer.clientSecret);
 
-  const parts = gatewayParts({ config, logging, environment, resource, egress, catalogue, issuerUrl: issuer.issuerUrl, ping: () => database.ping(), store });
+  const parts = gatewayParts({ config, logging, environment, resource, egress, catalogue, documents: source, issuerUrl: issuer.issuerUrl, ping: () => database.ping(), store });
   const gateway = composeGateway(parts);
   const controller = ControllerModule.with({ store, outbound: egress, convert: convertIn(new DocumentConverter()), now: () => new Date(), refreshPollMs: 5000 });
   const adapter = new FastifyAdapter(serverOptions(MAX_BODY_BYTES));
@@ -165,11 +167,12 @@ interface Stand {
   readonly issuerUrl: string;
   readonly egress: ReturnType<typeof createEgress>;
   readonly catalogue: ReturnType<typeof createCatalogue>;
+  readonly documents: Pick<CatalogueSource, 'document'>;
   readonly store: ControlStore;
   readonly ping: () => Promise<void>;
 }
 
-function gatewayParts({ config, logging, environment, resource, issuerUrl, egress, catalogue, store, ping }: Stand): GatewayParts {
+function gatewayParts({ config, logging, environment, resource, issuerUrl, egress, catalogue, documents, store, ping }: Stand): GatewayParts {
   const { logger } = logging;
   const build = readBuildInfo(environment);
   const metrics = new Metrics({ prefix: 'stoa_mcp_gateway', service: { name: 'stoa', version: build.version, environment: 'dev' }, toolsRegistered: () => catalogue.toolCount() });
@@ -187,7 +190,7 @@ function gatewayParts({ config, logging, environment, resource, issuerUrl, egres
     policy: configuredDecision('open'), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
     validator,
     backends: backendsOf({
-      outbound: egress, validator, version: build.version, maxTimeoutMs: MAX_TIMEOUT_MS, hide: logging.hide,
+      outbound: egress, documents, validator, version: build.version, maxTimeoutMs: MAX_TIMEOUT_MS, hide: logging.hide,
       credentials: createCredentialResolver({ environment, folder: join(config.home, 'credentials') }),
     }),
     checks: [

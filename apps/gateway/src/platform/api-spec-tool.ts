@@ -1,4 +1,7 @@
+import type { ValidatedCall } from '#libs/core/call.js';
 import type { CatalogueSnapshot } from '#libs/core/catalogue.js';
+import { Denial } from '#libs/core/errors.js';
+import type { Backend } from '#libs/core/ports.js';
 import type { Api, Target } from '#libs/core/target.js';
 import { answer, everyone, fault, missing, type PlatformAnswer, type PlatformTool, platformTarget, type ToolInput } from './platform-tool.js';
 import { apiNotFound, apiOf, snapshotFor, type Snapshots } from './catalog-tool.js';
@@ -11,7 +14,8 @@ const MAX_CONVERTED = 100_000;
 /** JSON text of a document in JSON or YAML; undefined when it cannot be read. */
 export type DocumentToJson = (text: string) => string | undefined;
 
-export const apiSpecTool = (catalogue: Snapshots, toJson: DocumentToJson): PlatformTool => ({
+/** `documents` reads what a `document` binding names, as for `resources/read`; undefined where documents cannot be read. */
+export const apiSpecTool = (catalogue: Snapshots, documents: Backend | undefined, toJson: DocumentToJson): PlatformTool => ({
   target: platformTarget({
     name: 'stoa_api_spec', title: 'API specification', category: 'API Catalog', required: ['action', 'api_id'],
     description: 'One API\'s contract. Actions: openapi (the document as it was imported), docs (what it is for and how to authenticate), endpoints (its operations and their tools).',
@@ -31,7 +35,10 @@ export const apiSpecTool = (catalogue: Snapshots, toJson: DocumentToJson): Platf
     const snapshot = await snapshotFor(catalogue, call.principal, {});
     const api = snapshot === 'refused' ? undefined : versionOf(snapshot, apiOf(snapshot, id), input['version']);
     if (!api || !snapshot || snapshot === 'refused') return apiNotFound(id);
-    if (input['action'] === 'openapi') return openapi(snapshot, api, input, toJson);
+    if (input['action'] === 'openapi') {
+      const read = await document(documents, { ...call, api }, snapshot);
+      return typeof read === 'string' ? openapi(api, read, input, toJson) : read;
+    }
     return input['action'] === 'docs' ? docs(snapshot, api, input) : endpoints(snapshot, api, input);
   },
 });
@@ -39,16 +46,23 @@ export const apiSpecTool = (catalogue: Snapshots, toJson: DocumentToJson): Platf
 const versionOf = (snapshot: CatalogueSnapshot | undefined, api: Api | undefined, version: unknown): Api | undefined =>
   api === undefined || typeof version !== 'string' || api.version === version ? api : [...snapshot?.apis.values() ?? []].find((other) => other.name === api.name && other.version === version);
 
-function openapi(snapshot: CatalogueSnapshot, api: Api, { format }: ToolInput, toJson: DocumentToJson): PlatformAnswer {
-  const uri = `stoa://apis/${api.name}/document`;
-  const binding = snapshot.resources.get(uri)?.backend;
-  const text = binding?.kind !== 'inline' ? undefined : binding.text ?? (binding.blob === undefined ? undefined : Buffer.from(binding.blob, 'base64').toString('utf8'));
-  if (text === undefined) return fault('SPEC_NOT_FOUND', `No document is kept for ${api.name}`, 'Use action endpoints.');
-  if (text.length > MAX_DOCUMENT) return fault('SPEC_TOO_LARGE', `The document has ${text.length} characters`, `Read the resource ${uri}.`, { uri });
+async function document(documents: Backend | undefined, call: ValidatedCall & { readonly api: Api }, snapshot: CatalogueSnapshot): Promise<string | PlatformAnswer> {
+  const { api } = call;
+  const target = [...snapshot.resources.values()].find(({ apiId, backend }) => apiId === api.id && backend.kind === 'document');
+  if (!documents || target?.backend.kind !== 'document') return fault('SPEC_NOT_FOUND', `No document is kept for ${api.name}`, 'Use action endpoints.');
+  const { name: uri, backend: { size } } = target;
+  if (size > MAX_DOCUMENT) return fault('SPEC_TOO_LARGE', `The document has ${size} bytes`, `Read the resource ${uri}.`, { uri });
+  const read = await documents.invoke({ ...call, kind: 'resource', name: uri, target, input: {} });
+  if (read instanceof Denial) return fault('SPEC_UNAVAILABLE', read.message, 'Call again.', { uri });
+  const contents = read.result.type === 'resource' ? read.result.contents[0] : undefined;
+  return contents === undefined ? '' : 'text' in contents ? contents.text : Buffer.from(contents.blob, 'base64').toString('utf8');
+}
+
+function openapi(api: Api, text: string, { format }: ToolInput, toJson: DocumentToJson): PlatformAnswer {
   const isJson = /^\s*[{[]/.test(text);
-  const document = format !== 'json' || isJson ? text : text.length > MAX_CONVERTED ? undefined : toJson(text);
-  if (document === undefined) return fault('SPEC_NOT_CONVERTIBLE', 'The document cannot be written as JSON', 'Ask without format.');
-  return answer({ api_id: api.id, name: api.name, version: api.version, format: format ?? (isJson ? 'json' : 'yaml'), spec_sha256: api.specHash, document });
+  const written = format !== 'json' || isJson ? text : text.length > MAX_CONVERTED ? undefined : toJson(text);
+  if (written === undefined) return fault('SPEC_NOT_CONVERTIBLE', 'The document cannot be written as JSON', 'Ask without format.');
+  return answer({ api_id: api.id, name: api.name, version: api.version, format: format ?? (isJson ? 'json' : 'yaml'), spec_sha256: api.specHash, document: written });
 }
 
 function docs(snapshot: CatalogueSnapshot, api: Api, { section }: ToolInput): PlatformAnswer {

@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DocumentBackend } from '#libs/backends/document/document-backend.js';
 import type { Api } from '#libs/core/target.js';
 import { createArgumentValidator } from '#libs/validation/validator.js';
 import { as, type FakeGateway, fakeGateway, fakeTarget, slug } from '../../../../test/fake-gateway.js';
@@ -10,17 +11,23 @@ const api = (id: string, more: Partial<Api> = {}): Api => ({
   specHash: 'hash', baseUrl: undefined, definitions: {}, slots: { key: { type: 'bearer' } }, credentials: {}, ...more,
 });
 
+const PETS = 'openapi: 3.1.0\ninfo: {title: Pets}\n';
+const documentOf = (id: string, size: number) => fakeTarget('acme', 'resource', `stoa://apis/${id}/document`, { apiId: id, backend: { kind: 'document', api: id, specHash: 'hash', mimeType: 'application/yaml', size } });
+
+let stored: Map<string, string>;
 let app: NestFastifyApplication;
 let fake: FakeGateway;
 let now: number;
 beforeEach(async () => {
   now = Date.parse('2026-12-01');
   fake = fakeGateway({ validator: createArgumentValidator(), now: () => now, tenants: async () => [{ id: 'globex', revision: 4 }, { id: 'acme', revision: 2 }, { id: 'gone', revision: 9 }] });
-  app = await createGateway(fake.parts);
+  stored = new Map([['acme pets hash', PETS]]);
+  const document = new DocumentBackend({ document: async (...of) => { const text = stored.get(of.join(' ')); return text === undefined ? undefined : { bytes: Buffer.from(text), mediaType: 'application/yaml' }; } });
+  app = await createGateway({ ...fake.parts, backends: { ...fake.parts.backends, document } });
   fake.catalogue.put('acme', [
     fakeTarget('acme', 'tool', 'getPet', { apiId: 'pets', tags: ['animals'], category: 'Pets', description: 'Finds a pet by id' }),
     fakeTarget('acme', 'tool', 'addPet', { apiId: 'pets', backend: { kind: 'rest', method: 'POST', baseUrl: 'http://b', path: '/pets', parameters: [], accept: '*/*', security: [] } }),
-    fakeTarget('acme', 'resource', 'stoa://apis/pets/document', { apiId: 'pets', backend: { kind: 'inline', mimeType: 'application/yaml', text: 'openapi: 3.1.0\ninfo: {title: Pets}\n' } }),
+    documentOf('pets', PETS.length),
   ], [api('pets'), api('shop', { category: 'Trade', status: 'deprecated', tags: [] })]);
   fake.catalogue.put('globex', [fakeTarget('globex', 'tool', 'secretTool')], [api('globex-plans', { tenant: slug('globex') })]);
 });
@@ -96,6 +103,12 @@ describe('platform tools', () => {
     const { value, isError, status } = await call(name, args);
     expect([status, isError]).toEqual([200, true]);
     expect(value).toEqual({ error: { code, message: expect.any(String), details: expect.any(Object), suggestion: expect.any(String) } });
+  });
+  it('say of a document why it is not here: too large for an answer, replaced meanwhile', async () => {
+    fake.catalogue.put('acme', [documentOf('pets', PETS.length), documentOf('shop', 1_048_577)], [api('pets'), api('shop')]);
+    stored.clear();
+    expect((await call('stoa_api_spec', { action: 'openapi', api_id: 'shop' })).value).toMatchObject({ error: { code: 'SPEC_TOO_LARGE', suggestion: 'Read the resource stoa://apis/shop/document.' } });
+    expect((await call('stoa_api_spec', { action: 'openapi', api_id: 'pets' })).value).toMatchObject({ error: { code: 'SPEC_UNAVAILABLE', suggestion: 'Call again.' } });
   });
   it('refuse arguments that their schema does not allow', async () => {
     expect((await call('stoa_catalog', { action: 'drop' })).status).toBe(422);
