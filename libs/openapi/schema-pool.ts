@@ -20,11 +20,11 @@ export interface PoolEntry extends SchemaScope { readonly key: string; readonly 
 
 interface Reach { readonly refs: readonly string[]; directional: boolean }
 
-export function newScope(direction: Direction): SchemaScope {
+function newScope(direction: Direction): SchemaScope {
   return { direction, reasons: [], notes: [], uses: new Set() };
 }
 
-export function shortHash(text: string): string {
+function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 

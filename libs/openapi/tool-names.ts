@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { NamingOptions } from '#libs/core/conversion.js';
 
 /** Longest tool name; `^[a-zA-Z0-9_-]{1,64}$` is what MCP clients and model providers take. */
-export const MAX_NAME = 64;
+const MAX_NAME = 64;
 const HASH = 8;
 
 export interface NameRequest { readonly method: string; readonly path: string; readonly operationId: string | undefined }
