@@ -1,26 +1,46 @@
 import { type DynamicModule, Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
+import type { Outbound } from '#libs/core/outbound.js';
+import type { ReadinessCheck } from '#libs/core/ports.js';
+import { OUTBOUND, READINESS, TOKEN_VERIFIER } from '#libs/core/tokens.js';
+import type { IssuerConfig } from './issuer-config.js';
+import { createTokenVerifier, type ReadyTokenVerifier } from './token-verifier.js';
 import { registerWellKnown, type WellKnownOptions } from './well-known.js';
 
-const OPTIONS = Symbol('AuthModule options');
+export interface AuthOptions {
+  /** Whose tokens are taken. */
+  readonly issuers: readonly IssuerConfig[];
+  /** The discovery documents of this server (`wellKnownRoutes` lists them for the door). Unset: another process publishes them. */
+  readonly publishes?: Omit<WellKnownOptions, 'outbound'>;
+}
+const PUBLISHES = Symbol('AuthModule publishes');
 
 /**
- * The discovery documents of the protected resource (`wellKnownRoutes` lists them for the door). The door itself is
- * not here: it must stand before any route exists, so the app installs it on its Fastify instance.
+ * Proves tokens, and publishes the discovery documents of the protected resource. The door itself is not here: it must stand before any
+ * route exists and after what every answer carries, so the app installs it on its server.
  */
 @Module({})
 export class AuthModule implements OnModuleInit {
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
-    @Inject(OPTIONS) private readonly options: WellKnownOptions,
+    @Inject(OUTBOUND) private readonly outbound: Outbound,
+    @Inject(PUBLISHES) private readonly publishes: AuthOptions['publishes'],
   ) {}
 
-  static with(options: WellKnownOptions): DynamicModule {
-    return { module: AuthModule, providers: [{ provide: OPTIONS, useValue: options }] };
+  static with({ issuers, publishes }: AuthOptions): DynamicModule {
+    return {
+      module: AuthModule, global: true,
+      providers: [
+        { provide: PUBLISHES, useValue: publishes },
+        { provide: TOKEN_VERIFIER, inject: [OUTBOUND], useFactory: (outbound: Outbound) => createTokenVerifier({ issuers, outbound }) },
+        { provide: READINESS.issuers, inject: [TOKEN_VERIFIER], useFactory: (verifier: ReadyTokenVerifier): ReadinessCheck => ({ name: 'issuers', check: () => verifier.ready() }) },
+      ],
+      exports: [TOKEN_VERIFIER, READINESS.issuers],
+    };
   }
 
   onModuleInit(): void {
-    registerWellKnown(this.host.httpAdapter.getInstance<FastifyInstance>(), this.options);
+    if (this.publishes) registerWellKnown(this.host.httpAdapter.getInstance<FastifyInstance>(), { ...this.publishes, outbound: this.outbound });
   }
 }

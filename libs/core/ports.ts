@@ -44,3 +44,10 @@ export interface CredentialResolver {
 }
 /** One dependency's part in readiness. */
 export interface ReadinessCheck { readonly name: string; check(): Promise<{ readonly ok: boolean; readonly reason?: string }> }
+/** Structured log lines: a static message, and facts in fields. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

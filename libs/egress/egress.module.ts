@@ -1,14 +1,13 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { OUTBOUND } from '#libs/core/tokens.js';
 import { createEgress, type Egress, type EgressOptions } from './egress.js';
 
-/** The token of the process's one `Egress`. */
-export const EGRESS = Symbol('Egress');
-
+/** The process's one way out over HTTP. */
 @Module({})
 export class EgressModule implements OnApplicationShutdown {
+  constructor(@Inject(OUTBOUND) private readonly egress: Egress) {}
   static with(options: EgressOptions): DynamicModule {
-    return { module: EgressModule, global: true, providers: [{ provide: EGRESS, useFactory: () => createEgress(options) }], exports: [EGRESS] };
+    return { module: EgressModule, global: true, providers: [{ provide: OUTBOUND, useFactory: () => createEgress(options) }], exports: [OUTBOUND] };
   }
-  constructor(@Inject(EGRESS) private readonly egress: Egress) {}
   async onApplicationShutdown(): Promise<void> { await this.egress.close(); }
 }

@@ -1,6 +1,6 @@
 import type { Span as OtelSpan, SpanContext, SpanStatusCode } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
-import type { Span, Tracing } from './tracing.js';
+import type { Span, Tracing } from '#libs/core/tracing.js';
 
 export interface TracingOptions {
   /** OTLP/HTTP collector; `/v1/traces` is appended. */

@@ -1,16 +1,10 @@
-import { Module } from '@nestjs/common';
-import type { DynamicModule } from '@nestjs/common';
-import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
-import type { ConverterOptions } from '#libs/openapi/conversion-worker.js';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { type ConverterOptions, DocumentConverter } from './conversion-worker.js';
 
 /** Offers `DocumentConverter` to whoever imports documents. */
 @Module({})
 export class OpenapiModule {
   static with(options: ConverterOptions = {}): DynamicModule {
-    return {
-      module: OpenapiModule,
-      providers: [{ provide: DocumentConverter, useFactory: () => new DocumentConverter(options) }],
-      exports: [DocumentConverter],
-    };
+    return { module: OpenapiModule, global: true, providers: [{ provide: DocumentConverter, useFactory: () => new DocumentConverter(options) }], exports: [DocumentConverter] };
   }
 }

@@ -1,29 +1,32 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import type { CatalogueSource } from '#libs/core/catalogue.js';
-import type { ControlStore } from '#libs/core/control-store.js';
+import { CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS } from '#libs/core/tokens.js';
+import type { Log } from '#libs/core/ports.js';
 import { databaseCatalogueSource, type WatchOptions } from './catalogue-source.js';
 import { databaseControlStore } from './control-store.js';
 import { type Database, type DatabaseLocation, openDatabase } from './database.js';
-import { assertMigrated, migrate } from './migrate.js';
+import { migrate } from './migrate.js';
+import { databaseReadiness } from './readiness.js';
 
-/** Tokens of the process's one `Database`, and of the `ControlStore` and `CatalogueSource` on it. */
-export const DATABASE = Symbol('Database');
-export const CONTROL_STORE = Symbol('ControlStore');
-export const CATALOGUE_SOURCE = Symbol('CatalogueSource');
+const DATABASE = Symbol('Database');
 
-export interface StateOptions extends WatchOptions {
+export interface StateOptions extends Omit<WatchOptions, 'onTrouble'> {
   readonly location: DatabaseLocation;
-  /** `migrates`: the control plane brings the database to its schema at start; `checks`: a data plane refuses to start on another. */
-  readonly schema: 'migrates' | 'checks';
+  /** The control plane brings the database to its schema at start. A data plane does not touch it: it is not ready, and says why, as long as a migration is missing. */
+  readonly migrates: boolean;
 }
 
+/** The database, and the `ControlStore` and `CatalogueSource` on it. */
 @Module({})
 export class StateModule implements OnApplicationShutdown {
-  static with({ location, schema, ...watch }: StateOptions): DynamicModule {
-    const open = async (): Promise<Database> => {
+  constructor(@Inject(DATABASE) private readonly database: Database) {}
+
+  static with({ location, migrates, ...watch }: StateOptions): DynamicModule {
+    const open = async (log: Log, hide: (secret: string) => void): Promise<Database> => {
+      if ('url' in location) hide(location.url);
       const database = await openDatabase(location);
+      if (!migrates) return database;
       try {
-        await (schema === 'migrates' ? migrate(database) : assertMigrated(database));
+        log.info({ applied: await migrate(database) }, 'database is at this build\'s schema');
         return database;
       } catch (failure) {
         await database.close();
@@ -33,13 +36,17 @@ export class StateModule implements OnApplicationShutdown {
     return {
       module: StateModule, global: true,
       providers: [
-        { provide: DATABASE, useFactory: open },
-        { provide: CONTROL_STORE, inject: [DATABASE], useFactory: (database: Database): ControlStore => databaseControlStore(database) },
-        { provide: CATALOGUE_SOURCE, inject: [DATABASE], useFactory: (database: Database): CatalogueSource => databaseCatalogueSource(database, watch) },
+        { provide: DATABASE, inject: [LOG, HIDE_SECRET], useFactory: open },
+        { provide: CONTROL_STORE, inject: [DATABASE], useFactory: databaseControlStore },
+        {
+          provide: CATALOGUE_SOURCE, inject: [DATABASE, LOG],
+          useFactory: (database: Database, log: Log) => databaseCatalogueSource(database, { ...watch, onTrouble: (failure) => { log.debug({ err: failure }, 'catalogue watch interrupted'); } }),
+        },
+        { provide: READINESS.database, inject: [DATABASE], useFactory: (database: Database) => databaseReadiness(database) },
       ],
-      exports: [DATABASE, CONTROL_STORE, CATALOGUE_SOURCE],
+      exports: [CONTROL_STORE, CATALOGUE_SOURCE, READINESS.database],
     };
   }
-  constructor(@Inject(DATABASE) private readonly database: Database) {}
+
   async onApplicationShutdown(): Promise<void> { await this.database.close(); }
 }

@@ -1,9 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { VALIDATOR } from '#libs/core/tokens.js';
 import { createArgumentValidator } from './validator.js';
 
-/** The token of the process's one `Validator`. */
-export const VALIDATOR = Symbol('Validator');
-
+/** Arguments and answers checked against the tools' schemas. */
 @Module({})
 export class ValidationModule {
   static with(): DynamicModule {

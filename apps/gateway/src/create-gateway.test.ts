@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendAnswer } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import { as, type FakeGateway, fakeGateway, fakeTarget } from '../../../test/fake-gateway.js';
-import type { Tracing } from '#libs/observability/tracing.js';
+import type { Tracing } from '#libs/core/tracing.js';
 import { createGateway } from './create-gateway.js';
 import { backendsOf } from './data-plane.js';
 import { drain } from './drain.js';

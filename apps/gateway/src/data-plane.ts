@@ -3,6 +3,7 @@ import { FetchBackend } from '#libs/backends/fetch/fetch-backend.js';
 import { InlineBackend } from '#libs/backends/inline/inline-backend.js';
 import { PromptBackend } from '#libs/backends/prompt/prompt-backend.js';
 import { RestBackend } from '#libs/backends/rest/rest-backend.js';
+import { backendSpans } from '#libs/backends/rest/spans.js';
 import type { CatalogueSource } from '#libs/core/catalogue.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Outbound } from '#libs/core/outbound.js';
@@ -10,10 +11,9 @@ import type { Backend, CredentialResolver, Eventually, TokenVerifier } from '#li
 import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
 import type { Metrics } from '#libs/observability/metrics.js';
-import type { Tracing } from '#libs/observability/tracing.js';
+import type { Tracing } from '#libs/core/tracing.js';
 import type { Validator } from '#libs/validation/validator.js';
 import type { GatewayParts } from './parts.js';
-import { backendSpans } from './spans.js';
 
 export interface BackendParts {
   readonly outbound: Outbound;

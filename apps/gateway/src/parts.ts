@@ -4,7 +4,7 @@ import type { ArgumentValidator, Backend, PolicyDecisionPoint, RateLimiter, Read
 import type { BackendBinding } from '#libs/core/target.js';
 import type { Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
-import type { Tracing } from '#libs/observability/tracing.js';
+import type { Tracing } from '#libs/core/tracing.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { McpDoorOptions } from './mcp/options.js';
 

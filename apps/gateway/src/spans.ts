@@ -1,9 +1,8 @@
-import type { BackendSpan, RestBackendOptions } from '#libs/backends/rest/rest-backend.js';
 import { Denial } from '#libs/core/errors.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { PolicyDecisionPoint } from '#libs/core/ports.js';
 import type { Ending } from '#libs/core/call.js';
-import type { Tracing } from '#libs/observability/tracing.js';
+import type { Tracing } from '#libs/core/tracing.js';
 
 const METHODS = { tool: 'tools/call', resource: 'resources/read', prompt: 'prompts/get' } as const;
 type Traced = Ending['reached'] & { traceparent: string | undefined };
@@ -38,18 +37,3 @@ export const tracedPolicy = (policy: PolicyDecisionPoint, tracing: Tracing): Pol
     return decision;
   },
 });
-
-/** A client span for each request to a backend; its context is what the backend is sent. */
-export const backendSpans = (tracing: Tracing): NonNullable<RestBackendOptions['startSpan']> => (call, request): BackendSpan => {
-  const span = tracing.start(`${request.method} ${call.api?.name ?? 'backend'}`, {
-    kind: 'client', traceparent: call.traceparent, tracestate: call.tracestate,
-    attributes: { 'http.request.method': request.method, 'server.address': new URL(request.url).host, ...(call.target.backend.kind === 'rest' ? { 'url.template': call.target.backend.path } : {}), 'gen_ai.tool.name': call.target.name },
-  });
-  return {
-    traceparent: span.traceparent, tracestate: call.tracestate,
-    end: ({ statusCode, error }) => {
-      if (statusCode !== undefined) span.set({ 'http.response.status_code': statusCode });
-      span.end(error ?? (statusCode !== undefined && statusCode >= 500 ? String(statusCode) : undefined));
-    },
-  };
-};

@@ -1,0 +1,29 @@
+import type { BackendBinding } from './target.js';
+
+/**
+ * Injection tokens of the ports: plain symbols, since core knows no framework. Who offers a port (the modules of libs) and who takes it
+ * (the apps, and modules that stand on it) meet here and nowhere else. Each port has one provider at most in a process.
+ */
+export const LOG = Symbol('Log');
+/** `(secret: string) => void`: makes a secret known to the logs, which then never write it. */
+export const HIDE_SECRET = Symbol('HideSecret');
+export const TRACING = Symbol('Tracing');
+export const OUTBOUND = Symbol('Outbound');
+export const CONTROL_STORE = Symbol('ControlStore');
+export const CATALOGUE_SOURCE = Symbol('CatalogueSource');
+export const CATALOGUE = Symbol('Catalogue');
+export const TOKEN_VERIFIER = Symbol('TokenVerifier');
+export const CREDENTIAL_RESOLVER = Symbol('CredentialResolver');
+export const POLICY = Symbol('PolicyDecisionPoint');
+export const RATE_LIMITER = Symbol('RateLimiter');
+export const CONCURRENCY_LIMITER = Symbol('ConcurrencyLimiter');
+export const VALIDATOR = Symbol('ArgumentValidator');
+export const REDACTOR = Symbol('Redactor');
+
+/** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
+export const BACKEND = {
+  rest: Symbol('Backend rest'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
+} satisfies Readonly<Record<Exclude<BackendBinding['kind'], 'builtin'>, symbol>>;
+
+/** The `ReadinessCheck` of each dependency that a process may have. */
+export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers') };
