@@ -56,6 +56,7 @@ export interface HeldCounts<C extends Count> {
   /** Undefined when its window is over. */
   get(key: LimitKey, at: number): C | undefined;
   begin(key: LimitKey, count: C, at: number): C;
+  entries(): IterableIterator<[LimitKey, C]>;
 }
 
 /** A map whose ended windows are swept when it has doubled since the last sweep, so that each insertion pays a constant share. */
@@ -79,5 +80,6 @@ export function heldCounts<C extends Count>(maxKeys: number): HeldCounts<C> {
       held.set(key, count);
       return count;
     },
+    entries: () => held.entries(),
   };
 }

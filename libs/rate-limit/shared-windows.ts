@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { RateLimiterRedis } from 'rate-limiter-flexible';
 import type { LimitKey } from './keys.js';
 import { type Count, heldCounts, monotonic } from './memory-windows.js';
@@ -14,63 +15,95 @@ export interface SharedWindowsOptions {
   readonly now?: () => number;
 }
 
-/** What this replica knows of a window that it shares. */
+/** What this replica knows of a window that it shares; `used` is the common count when it was last seen. */
 interface Shadow extends Count {
-  /** `used` is the common count when it was last seen; these were admitted here since, unknown to Redis. */
+  /** Admitted here and counted by Redis. */
+  own: number;
+  /** Admitted here since, unknown to Redis. */
   owed: number;
-  /** The connection on which `used` was last told to Redis, which may have lost its memory in between. */
-  connection: number;
 }
-
 interface Added extends Standing { readonly passes: boolean; /** Redis knows. */ readonly shared: boolean }
 
-/** From here on a number of points is not a step but a floor: "at least so many", for a Redis that forgot. */
-const FLOOR = 2 ** 40;
 /**
- * The library's script with milliseconds for seconds, floors, and one more care: giving back what has ended by now must
- * not begin a window below zero. Answers the count and the milliseconds that are left.
+ * The library's script with milliseconds for seconds, and one more care: giving back what has ended by now must not
+ * begin a window below zero. Answers the count and the milliseconds that are left.
  */
 const SCRIPT = `
-local points, ms = tonumber(ARGV[1]), ARGV[2]
-if points < 0 and redis.call('exists', KEYS[1]) == 0 then return {0, 0} end
-redis.call('set', KEYS[1], 0, 'PX', ms, 'NX')
-if points >= ${FLOOR} then points = math.max(0, points - ${FLOOR} - tonumber(redis.call('get', KEYS[1]))) end
-return {redis.call('incrby', KEYS[1], string.format('%.0f', points)), redis.call('pttl', KEYS[1])}`;
+if tonumber(ARGV[1]) < 0 and redis.call('exists', KEYS[1]) == 0 then return {0, 0} end
+redis.call('set', KEYS[1], 0, 'PX', ARGV[2], 'NX')
+return {redis.call('incrby', KEYS[1], ARGV[1]), redis.call('pttl', KEYS[1])}`;
 /** After an error, how long Redis is left alone, in milliseconds: a hung one would cost each call its timeout. */
 const REST_MS = 1000;
-/** A window that ends this soon is not restored: it may have ended at Redis already. */
-const TOO_LATE_MS = 1000;
+/** Windows told at once after a return. */
+const BATCH = 500;
 
 /**
  * Windows that replicas share through Redis or Valkey, in one round trip each. While it cannot be reached, each replica
- * admits its part (`1/replicas`, at least one) of what was left when it last saw the count; afterwards it tells what it
- * admitted and, on a new connection, what it had last seen, so that neither the return nor a lost memory opens a
- * window anew. What one window admits and another refuses is given back.
+ * admits its part (`1/replicas`, at least one) of what was left when it last saw the count. Before it uses Redis again it
+ * tells what it admitted meanwhile and, where Redis lost its memory, all that it had told before, so that neither the
+ * return nor the loss opens a window anew. What one window admits and another refuses is given back.
  */
 export function sharedWindows(options: SharedWindowsOptions): WindowStore {
   const { redis, replicas, now = monotonic } = options;
   // The library counts; which count is too much is decided here, since one key's limit follows its caller's role.
-  const counter = new RateLimiterRedis({
-    storeClient: redis, points: 1, duration: 60, keyPrefix: options.keyPrefix ?? 'stoa:limit', rejectIfRedisNotReady: true, customIncrTtlLuaScript: SCRIPT,
-  });
+  const keyPrefix = options.keyPrefix ?? 'stoa:limit';
+  const counter = new RateLimiterRedis({ storeClient: redis, points: 1, duration: 60, keyPrefix, rejectIfRedisNotReady: true, customIncrTtlLuaScript: SCRIPT });
   const shadows = heldCounts<Shadow>(200_000);
-  let connection = 0;
+  /** A random word that Redis keeps as long as its memory; undefined before the first connection. */
+  let memory: string | undefined;
+  let told = false;
+  let telling = false;
   let restUntil = 0;
   let away = false;
-  redis.on('ready', () => { connection += 1; restUntil = 0; });
 
   const setAway = (is: boolean): void => { if (away !== is) { away = is; options.onAway?.(is); } };
   const reachable = (): boolean => {
-    const yes = redis.status === 'ready' && now() >= restUntil;
-    if (!yes) setAway(true);
-    return yes;
+    if (redis.status === 'ready' && told && now() >= restUntil) return true;
+    setAway(true);
+    if (redis.status === 'ready' && !told && now() >= restUntil) void tell();
+    return false;
   };
   const failed = (): void => { restUntil = now() + REST_MS; setAway(true); };
+  const tell = async (): Promise<void> => {
+    if (telling) return;
+    telling = true;
+    try {
+      const marker = `${keyPrefix}:memory`;
+      const [, word] = await Promise.all([redis.set(marker, randomUUID(), 'NX'), redis.get(marker)]);
+      if (memory !== undefined && word !== memory) for (const [, shadow] of shadows.entries()) { shadow.owed += shadow.own; shadow.own = 0; }
+      memory = word ?? undefined;
+      const owing = [...shadows.entries()].filter(([, shadow]) => shadow.owed > 0 && shadow.endsAt > now());
+      for (let at = 0; at < owing.length; at += BATCH) await Promise.all(owing.slice(at, at + BATCH).map(([key, shadow]) => pay(key, shadow, 0, shadow.endsAt - now())));
+      told = true;
+      setAway(false);
+    } catch { failed(); } finally { telling = false; }
+  };
+  const lost = (): void => { told = false; setAway(true); };
+  redis.on('ready', () => { restUntil = 0; void tell(); }).on('close', lost);
+  if (redis.status === 'ready') void tell();
   const step = (key: LimitKey, points: number, ms: number) => counter.penalty(key, points, { customDuration: Math.max(1, Math.ceil(ms)) });
+
+  /** Tells Redis of `n` more and of what is owed. Rejects when it did not say that it knows. */
+  const pay = async (key: LimitKey, shadow: Shadow, n: number, ms: number): Promise<{ readonly used: number; readonly ms: number }> => {
+    const { owed } = shadow;
+    shadow.owed = 0;
+    try {
+      const { consumedPoints: used, msBeforeNext } = await step(key, n + owed, ms);
+      const left = Math.max(1, msBeforeNext);
+      shadow.own += n + owed;
+      shadow.used = used;
+      shadow.endsAt = now() + left;
+      setAway(false);
+      return { used, ms: left };
+    } catch (failure) {
+      shadow.owed += owed;
+      throw failure;
+    }
+  };
 
   const shadowOf = (window: Window): Shadow => {
     const at = now();
-    return shadows.get(window.key, at) ?? shadows.begin(window.key, { used: 0, owed: 0, connection, endsAt: at + window.ms }, at);
+    return shadows.get(window.key, at) ?? shadows.begin(window.key, { used: 0, own: 0, owed: 0, endsAt: at + window.ms }, at);
   };
   /** Of the part of this replica, while nobody else can be asked. */
   const shareLeft = (window: Window, shadow: Shadow): number => {
@@ -80,24 +113,11 @@ export function sharedWindows(options: SharedWindowsOptions): WindowStore {
 
   const addShared = async (window: Window, n: number): Promise<Added> => {
     const shadow = shadowOf(window);
-    const left = shadow.endsAt - now();
-    if (shadow.connection !== connection) {
-      shadow.connection = connection;
-      // Ahead of the step on the same connection; if it fails, so does the step.
-      if (shadow.used > 0 && left > TOO_LATE_MS) step(window.key, FLOOR + shadow.used, left).catch(failed);
-    }
-    const { owed } = shadow;
-    shadow.owed = 0;
     try {
-      const { consumedPoints, msBeforeNext } = await step(window.key, n + owed, window.ms);
-      setAway(false);
-      const ms = Math.max(1, msBeforeNext);
-      shadow.used = consumedPoints;
-      shadow.endsAt = now() + ms;
-      return { window, remaining: Math.max(0, window.limit - consumedPoints), ms, passes: consumedPoints <= window.limit, shared: true };
+      const { used, ms } = await pay(window.key, shadow, n, window.ms);
+      return { window, remaining: Math.max(0, window.limit - used), ms, passes: used <= window.limit, shared: true };
     } catch {
       failed();
-      shadow.owed += owed;
       return addLocal(window, n);
     }
   };
@@ -122,7 +142,8 @@ export function sharedWindows(options: SharedWindowsOptions): WindowStore {
   };
   const giveBack = (window: Window): void => {
     if (!reachable()) { shadowOf(window).owed -= 1; return; }
-    step(window.key, -1, window.ms).catch(() => { failed(); shadowOf(window).owed -= 1; });
+    const shadow = shadowOf(window);
+    step(window.key, -1, window.ms).then(() => { shadow.own -= 1; }, () => { failed(); shadow.owed -= 1; });
   };
   const peek = (window: Window): Standing => {
     const shadow = shadows.get(window.key, now());
