@@ -1,4 +1,4 @@
-import { Denial } from '#libs/core/errors.js';
+import type { Denial } from '#libs/core/errors.js';
 import type { Eventually } from '#libs/core/ports.js';
 import { addressKey } from './keys.js';
 import type { Limits } from './limits.js';
@@ -20,7 +20,6 @@ export interface DoorLimits {
  */
 export function doorLimits(limits: Pick<Limits, 'address' | 'failedAuthentications'>, store: WindowStore): DoorLimits {
   const { address, failedAuthentications } = limits;
-  const failures = (ip: string, limit: number): Window => ({ key: addressKey('failures', ip), limit, ms: 60_000, name: 'failed authentications', code: 'RATE_LIMITED' });
   return {
     admit(ip) {
       if (failedAuthentications !== undefined) {
@@ -41,4 +40,5 @@ export function doorLimits(limits: Pick<Limits, 'address' | 'failedAuthenticatio
   };
 }
 
+const failures = (ip: string, limit: number): Window => ({ key: addressKey('failures', ip), limit, ms: 60_000, name: 'failed authentications', code: 'RATE_LIMITED' });
 const refused = (spent: Parameters<typeof denialOf>[0]): Denial | undefined => (spent.length > 0 ? denialOf(spent) : undefined);

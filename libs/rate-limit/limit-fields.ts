@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type LimitSettings, LimitsRefused, readLimits, STOA_OTHER, STOA_ROLES } from './limits.js';
-import type { RateLimitOptions } from './rate-limits.js';
+import { type LimitSettings, LimitsRefused, readLimits, STOA_OTHER, STOA_ROLES } from '#libs/rate-limit/limits.js';
+import type { RateLimitOptions } from '#libs/rate-limit/rate-limits.js';
 
 const FORM = /^([1-9]\d{0,9})(?:\/(0|[1-9]\d{0,9}))?$/;
 const MOST = 1_000_000_000;

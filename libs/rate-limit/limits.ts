@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientIp } from './client-ip.js';
+import { clientIp } from '#libs/rate-limit/client-ip.js';
 
 /** Far above any real limit and far below where counters would lose precision. */
 const MOST = 1_000_000_000;
@@ -7,7 +7,7 @@ const count = () => z.int().min(1).max(MOST);
 
 /** `perMinute` calls in a minute, and once in it `burst` more. */
 const Rate = z.strictObject({ perMinute: count(), burst: z.int().min(0).max(MOST).default(0) })
-  .refine((rate) => rate.perMinute + rate.burst <= MOST, { path: ['burst'], message: 'perMinute and burst together are too many' });
+  .refine((rate) => rate.perMinute > MOST || rate.perMinute + rate.burst <= MOST, { path: ['burst'], message: 'perMinute and burst together are too many' });
 /** At most `burst` calls in the time in which `perMinute` lets as many pass: 60 with 10 is ten calls in ten seconds. */
 const ToolRate = z.strictObject({ perMinute: count(), burst: count() })
   .refine((rate) => rate.burst <= rate.perMinute, { path: ['burst'], message: 'must not be above perMinute' });
@@ -70,10 +70,13 @@ export function readTenantLimits(settings: unknown): TenantLimits {
 function read<S extends z.ZodType>(schema: S, settings: unknown): z.infer<S> {
   const parsed = schema.safeParse(settings);
   if (parsed.success) return parsed.data;
-  throw new LimitsRefused(parsed.error.issues.map((issue) => ({
-    key: [...issue.path.map(String), ...(issue.code === 'unrecognized_keys' ? [issue.keys.join(', ')] : [])].join('.') || 'limits',
-    message: issue.code === 'unrecognized_keys' ? 'there is no such limit' : `${issue.message}; expected ${HINT}`,
-  })));
+  const issues = new Map<string, string>();
+  for (const issue of parsed.error.issues) {
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys : undefined;
+    const key = [...issue.path.map(String), ...(unknown ? [unknown.join(', ')] : [])].join('.') || 'limits';
+    if (!issues.has(key)) issues.set(key, unknown ? 'there is no such limit' : issue.code === 'custom' ? issue.message : `${issue.message}; expected ${HINT}`);
+  }
+  throw new LimitsRefused([...issues].map(([key, message]) => ({ key, message })));
 }
 const HINT = 'a whole number from 1 to 1000000000 (a burst may be 0)';
 

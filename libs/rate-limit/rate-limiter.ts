@@ -97,8 +97,9 @@ export function denialOf(spent: readonly Standing[]): Denial {
 /** What of a principal's windows does not change from call to call. */
 interface Caller { readonly windows: readonly Window[]; tool(kind: string, name: string, rate: Rate): Window }
 
+const perMinute = (key: LimitKey, rate: Rate, name: string): Window => ({ key, limit: rate.perMinute + rate.burst, ms: MINUTE_MS, name, code: 'RATE_LIMITED' });
+
 function describe(principal: Principal, limits: RateLimiterOptions['limits']): Caller {
-  const perMinute = (key: LimitKey, rate: Rate, name: string): Window => ({ key, limit: rate.perMinute + rate.burst, ms: MINUTE_MS, name, code: 'RATE_LIMITED' });
   const windows: Window[] = [];
   const role = roleRate(principal.roles, limits);
   if (role) windows.push(perMinute(callerKey('role', principal), role.rate, `role ${role.name}`));

@@ -143,7 +143,7 @@ export function sharedWindows(options: SharedWindowsOptions): WindowStore {
   const giveBack = (window: Window): void => {
     if (!reachable()) { shadowOf(window).owed -= 1; return; }
     const shadow = shadowOf(window);
-    step(window.key, -1, window.ms).then(() => { shadow.own -= 1; }, () => { failed(); shadow.owed -= 1; });
+    step(window.key, -1, window.ms).then(() => shadow.own -= 1, () => { failed(); shadow.owed -= 1; });
   };
   const peek = (window: Window): Standing => {
     const shadow = shadows.get(window.key, now());
