@@ -22,7 +22,12 @@ export interface Exchange {
   readonly request?: (method: string, params: unknown) => Promise<unknown>;
 }
 
-export interface Allow { readonly ruleId: string; readonly policyRevision: string }
+export interface Allow {
+  readonly ruleId: string;
+  readonly policyRevision: string;
+  /** What the allowance is tied to: `warn` and `audit` are to be recorded, `confirm` to be asked for. Undefined: nothing. */
+  readonly obligations?: readonly { readonly kind: string; readonly rule_id?: string; readonly message?: string; readonly flag?: string }[];
+}
 export interface BackendAnswer {
   readonly result: CallResult;
   /** How the backend did, for metering: a tool error is not a success. */

@@ -1,0 +1,50 @@
+import { hash } from 'node:crypto';
+import type { Principal } from '#libs/core/principal.js';
+import type { Target } from '#libs/core/target.js';
+
+/** The part of the input that is the same for every call of a target by a principal. */
+export interface StaticInput {
+  /** JSON text of the document up to its last static member, without the closing brace. */
+  readonly text: string;
+  /** SHA-256 (hex) of `text`: two principals with the same facts share decisions, two tenants never. */
+  readonly digest: string;
+}
+export type Action = 'invoke' | 'list';
+
+/** Makes and keeps static inputs, for as long as the principal's verified token and the target's snapshot live. */
+export function staticInputs(environment: string): (principal: Principal, target: Target) => StaticInput {
+  const known = new WeakMap<Principal, WeakMap<Target, StaticInput>>();
+  return (principal, target) => {
+    let targets = known.get(principal);
+    if (!targets) known.set(principal, targets = new WeakMap());
+    let made = targets.get(target);
+    if (!made) {
+      const text = JSON.stringify(facts(principal, target, environment)).slice(0, -1);
+      targets.set(target, made = { text, digest: hash('sha256', text) });
+    }
+    return made;
+  };
+}
+
+const facts = (principal: Principal, target: Target, environment: string): object => ({
+  principal: {
+    subject: principal.subject, client: principal.clientId, issuer: principal.issuer, tenant: principal.tenant ?? null,
+    roles: [...principal.roles].toSorted(), scopes: [...principal.scopes].toSorted(),
+  },
+  tool: {
+    kind: target.kind, name: target.name, tenant: target.tenant ?? null, class: target.operationClass, tags: target.tags,
+    category: target.category ?? null, backend: target.backend.kind, api: target.apiId ?? null,
+  },
+  environment,
+});
+
+/** What differs from call to call. `args` undefined: left out. */
+export function inputText(known: StaticInput, call: { readonly action: Action; readonly door: string; readonly at: number | undefined; readonly args: unknown }): string {
+  let text = `${known.text},"action":"${call.action}","door":${JSON.stringify(call.door)}`;
+  if (call.at !== undefined) {
+    const date = new Date(call.at);
+    text += `,"time":{"unix":${Math.floor(call.at / 1000)},"hour":${date.getUTCHours()},"weekday":${date.getUTCDay()}}`;
+  }
+  if (call.args !== undefined) text += `,"arguments":${JSON.stringify(call.args)}`;
+  return `${text}}`;
+}

@@ -1,0 +1,8 @@
+package main
+
+import "syscall/js"
+
+func main() {
+	js.Global().Set("__stoaRego", js.FuncOf(func(_ js.Value, args []js.Value) any { return string(reply(handle([]byte(args[0].String())))) }))
+	select {}
+}
