@@ -34,7 +34,7 @@ export class AuthModule implements OnModuleInit {
       providers: [
         { provide: PUBLISHES, useValue: publishes },
         { provide: TOKEN_VERIFIER, inject: [OUTBOUND], useFactory: (outbound: Outbound) => createTokenVerifier({ issuers, outbound }) },
-        { provide: READINESS.issuers, inject: [TOKEN_VERIFIER], useFactory: (verifier: ReadyTokenVerifier): ReadinessCheck => ({ name: 'issuers', check: () => verifier.ready() }) },
+        { provide: READINESS.issuers, inject: [TOKEN_VERIFIER], useFactory: (verifier: ReadyTokenVerifier): ReadinessCheck => ({ name: 'issuer_keys', check: () => verifier.ready() }) },
       ],
       exports: [TOKEN_VERIFIER, READINESS.issuers],
     };

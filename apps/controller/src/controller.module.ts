@@ -1,20 +1,31 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import type { ControlStore } from '#libs/core/control-store.js';
+import type { Outbound } from '#libs/core/outbound.js';
+import { CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import type { Logger } from '#libs/observability/logger.js';
+import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { Importer } from './apis/importer.js';
 import { Refresher } from './apis/refresher.js';
 import { AdminHttp } from './http/admin-http.js';
 import { TenantLock } from './http/tenant-lock.js';
 import { ADMIN_CONTROLLERS } from './openapi/admin-controllers.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
-import { type ControllerParts, PARTS } from './parts.js';
+import { type ControllerOptions, type ControllerParts, PARTS } from './parts.js';
 
-/** The admin API. Stands alone (create-controller.ts) or beside other modules on one server: it touches `/admin/v1` only. */
+/** The admin API. Stands alone (the controller process) or beside other modules on one server: it touches `/admin/v1` only. */
 @Module({})
 export class ControllerModule {
-  static with(parts: ControllerParts): DynamicModule {
+  static with(options: ControllerOptions): DynamicModule {
+    const parts = (store: ControlStore, outbound: Outbound, converter: Pick<DocumentConverter, 'convert'>, log?: Logger): ControllerParts => ({
+      now: () => new Date(), ...options, store, outbound, convert: (bytes, how) => converter.convert(bytes, how), ...(log ? { log } : {}),
+    });
     return {
       module: ControllerModule,
       controllers: [...ADMIN_CONTROLLERS, OpenApiController],
-      providers: [{ provide: PARTS, useValue: parts }, AdminHttp, TenantLock, Importer, Refresher],
+      providers: [
+        { provide: PARTS, inject: [CONTROL_STORE, OUTBOUND, DocumentConverter, { token: LOG, optional: true }], useFactory: parts },
+        AdminHttp, TenantLock, Importer, Refresher,
+      ],
       exports: [Importer],
     };
   }

@@ -3,27 +3,47 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { ControllerModule } from './controller.module.js';
 import { ProblemFilter } from './http/problem-filter.js';
-import type { ControllerParts } from './parts.js';
+import { type ControllerParts, PARTS } from './parts.js';
 import { ProbesController } from './probes/probes.controller.js';
 import { PROCESS, type ProcessParts } from './probes/process-parts.js';
 import { SERVER_OPTIONS } from './server.js';
 
-@Module({})
-class ControllerProcess {
-  static of(parts: ControllerParts, own: ProcessParts): DynamicModule {
-    return { module: ControllerProcess, imports: [ControllerModule.with(parts)], controllers: [ProbesController], providers: [{ provide: PROCESS, useValue: own }] };
+/**
+ * A Nest application on Fastify that holds the admin API, initialised; it does not listen yet. The modules are made first, then `equip` puts on the
+ * server what stands before every route, the door above all, and only then do routes exist.
+ */
+export async function openController(root: DynamicModule, equip: (server: FastifyInstance, app: NestFastifyApplication) => void): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter(SERVER_OPTIONS);
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: false, bodyParser: false, abortOnError: false });
+  try {
+    const server = adapter.getInstance<FastifyInstance>();
+    equip(server, app);
+    app.useGlobalFilters(new ProblemFilter(app.get<ControllerParts>(PARTS, { strict: false })));
+    await app.init();
+    await server.ready();
+    return app;
+  } catch (failure) {
+    await app.close().catch(() => undefined);
+    throw failure;
   }
 }
 
-/** The controller process, made of its parts and initialised; it does not listen yet. `equip` puts on the server what stands before every route, the door above all. */
-export async function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter(SERVER_OPTIONS);
-  equip(adapter.getInstance<FastifyInstance>());
-  const app = await NestFactory.create<NestFastifyApplication>(ControllerProcess.of(parts, own), adapter, { logger: false, bodyParser: false, abortOnError: false });
-  app.useGlobalFilters(new ProblemFilter(parts));
-  await app.init();
-  await app.getHttpAdapter().getInstance().ready();
-  return app;
+@Module({})
+class Given {}
+@Module({})
+class GivenPorts {}
+
+/** A controller of ports given by value, for tests, which need no process around it. */
+export function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
+  const { store, outbound, convert, log, ...options } = parts;
+  const providers = [
+    { provide: CONTROL_STORE, useValue: store }, { provide: OUTBOUND, useValue: outbound }, { provide: DocumentConverter, useValue: { convert } },
+    ...(log ? [{ provide: LOG, useValue: log }] : []),
+  ];
+  const ports: DynamicModule = { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };
+  return openController({ module: Given, imports: [ports, ControllerModule.with(options)], controllers: [ProbesController], providers: [{ provide: PROCESS, useValue: own }] }, equip);
 }

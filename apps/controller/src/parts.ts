@@ -10,18 +10,24 @@ export type ConvertDocument = (bytes: Uint8Array, options: ConvertOptions) => Pr
 /** Calls back every `ms` milliseconds until the answered function is called. */
 export type Every = (ms: number, callback: () => void) => () => void;
 
-/** What the admin API needs from outside. */
-export interface ControllerParts {
+/** What the admin API is told; the rest it takes from the modules beside it. */
+export interface ControllerOptions {
+  /** Looks for due refreshes this often, in milliseconds; undefined: never (another process does). */
+  readonly refreshPollMs: number | undefined;
+  /** Default: the system's clock. */
+  readonly now?: () => Date;
+  /** Default: `setInterval`, not holding the process. */
+  readonly every?: Every;
+}
+
+/** Everything that the admin API needs from outside. */
+export interface ControllerParts extends ControllerOptions {
   readonly store: ControlStore;
   /** Fetches documents from URLs: the egress policy decides where to. */
   readonly outbound: Outbound;
   readonly convert: ConvertDocument;
   readonly now: () => Date;
-  /** Looks for due refreshes this often, in milliseconds; undefined: never (another process does). */
-  readonly refreshPollMs: number | undefined;
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
-  /** Default: `setInterval`, not holding the process. */
-  readonly every?: Every;
 }
 
 export const PARTS = Symbol('PARTS');

@@ -1,21 +1,29 @@
 import { callLine, type RunCall } from '#libs/core/pipeline.js';
-import type { Backend, Settlement } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement } from '#libs/core/ports.js';
+import type { Catalogue } from '#libs/core/catalogue.js';
 import { authorize, invoke, rateLimit, redact, validate } from '#libs/core/stages/govern.js';
 import { type PlatformTargets, resolve } from '#libs/core/stages/resolve.js';
-import type { GatewayParts } from './parts.js';
+import type { Backends } from './parts.js';
 
-/** The one way to a backend, made of the parts that the process was given. */
-export function composeCallLine(
-  parts: Pick<GatewayParts, 'catalogue' | 'policy' | 'limiter' | 'validator' | 'redactor' | 'backends'>,
-  platform: PlatformTargets & { readonly backend: Backend }, settlements: readonly Settlement[],
-): RunCall {
+interface Governance {
+  readonly catalogue: Catalogue;
+  readonly policy: PolicyDecisionPoint;
+  readonly limiter: RateLimiter;
+  readonly concurrency?: ConcurrencyLimiter | undefined;
+  readonly validator: ArgumentValidator;
+  readonly redactor: Redactor;
+  readonly backends: Backends;
+}
+
+/** The one way to a backend. */
+export function composeCallLine(on: Governance, platform: PlatformTargets & { readonly backend: Backend }, settlements: readonly Settlement[]): RunCall {
   return callLine({
-    resolve: resolve(parts.catalogue, platform),
-    authorize: authorize(parts.policy),
-    rateLimit: rateLimit(parts.limiter),
-    validate: validate(parts.validator),
-    invoke: invoke({ ...parts.backends, builtin: platform.backend }),
-    redact: redact(parts.redactor),
+    resolve: resolve(on.catalogue, platform),
+    authorize: authorize(on.policy),
+    rateLimit: rateLimit(on.limiter),
+    validate: validate(on.validator),
+    invoke: invoke({ ...on.backends, builtin: platform.backend }, on.concurrency),
+    redact: redact(on.redactor),
     settle: settleAll(settlements),
   });
 }

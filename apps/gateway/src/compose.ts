@@ -1,11 +1,17 @@
 import type { RunCall } from '#libs/core/pipeline.js';
+import type { Backend, RateLimiter, Redactor, TokenVerifier } from '#libs/core/ports.js';
+import type { Target } from '#libs/core/target.js';
+import type { Logger } from '#libs/observability/logger.js';
+import type { Metrics } from '#libs/observability/metrics.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
 import { readDocument } from '#libs/openapi/read-document.js';
+import { configuredDecision } from '#libs/policy/configured-decision.js';
 import { composeCallLine } from './call-line.js';
 import { Health } from './health.js';
 import { PROTOCOL_VERSIONS } from './http/info.controller.js';
+import type { Lifecycle } from './lifecycle.js';
 import type { Listing } from './mcp/listing.js';
-import type { GatewayParts } from './parts.js';
+import type { Backends, BuildInfo, GatewayOptions, TenantSummary } from './parts.js';
 import { aliasesOf } from './platform/aliases.js';
 import { apiSpecTool } from './platform/api-spec-tool.js';
 import { catalogTool } from './platform/catalog-tool.js';
@@ -14,38 +20,88 @@ import { platformHealth } from './platform/platform-health.js';
 import { platformInfo } from './platform/platform-info.js';
 import { tenantsTool } from './platform/tenants-tool.js';
 import { toolsTool } from './platform/tools-tool.js';
+import type { Ports } from './ports.js';
 import { CalledRequests, observeCalls } from './settlement.js';
 import { tracedCalls, tracedPolicy } from './spans.js';
 import { visibleTargets } from './visible.js';
 
 /** The data plane without its doors. */
 export interface Gateway {
+  readonly build: BuildInfo;
   readonly runCall: RunCall;
   readonly listing: Listing;
   readonly health: Health;
   readonly called: CalledRequests;
+  readonly lifecycle: Lifecycle;
+  readonly logger: Logger;
+  readonly metrics: Metrics | undefined;
+  /** Undefined where authentication is switched off. */
+  readonly verifier: TokenVerifier | undefined;
+  /** All tenants, for platform administrators; undefined where the data plane cannot know. */
+  readonly tenants: (() => Promise<readonly TenantSummary[]>) | undefined;
+  /** What this process runs without, in an operator's words. */
+  readonly off: readonly string[];
 }
 
-export function composeGateway(parts: GatewayParts): Gateway {
-  const health = new Health(parts.lifecycle, parts.checks);
+const UNLIMITED: RateLimiter = { take: () => undefined };
+const AS_IT_IS: Redactor = { redact: (result) => result };
+/** Where nothing decides, nothing is allowed. */
+const DENIED = configuredDecision('deny');
+
+export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
+  const { logger, metrics, tracing, catalogue, validator, concurrency, verifier, source } = ports;
+  const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady].filter((check) => check !== undefined);
+  const health = new Health(options.lifecycle, [...given, ...options.checks ?? []]);
   const called = new CalledRequests();
-  const platform = parts.platformTools ? platformOf(parts, health, () => listing) : createPlatform([], []);
-  const listing = visibleTargets(parts.catalogue, platform);
-  const settlements = [observeCalls(parts.logger, parts.metrics, called), ...(parts.settlements ?? [])];
-  const { tracing } = parts;
-  const runCall = tracing
-    ? tracedCalls(composeCallLine({ ...parts, policy: tracedPolicy(parts.policy, tracing) }, platform, settlements), tracing)
-    : composeCallLine(parts, platform, settlements);
-  return { runCall, listing, health, called };
+  const backends = backendsOf(ports, options.maxTimeoutMs);
+  const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
+  const platform: Platform = options.platformTools ? platformOf({ ports, options, health, listing: () => listing, tenants }) : createPlatform([], []);
+  const listing = visibleTargets(catalogue, platform);
+  const settlements = [observeCalls(logger, metrics, called)];
+  const policy = ports.policy ?? DENIED;
+  const line = composeCallLine({
+    catalogue, validator, concurrency, backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ?? UNLIMITED, redactor: ports.redactor ?? AS_IT_IS,
+  }, platform, settlements);
+  return {
+    build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, tenants,
+    off: switchedOff(ports, options),
+  };
 }
 
-function platformOf(parts: GatewayParts, health: Health, listing: () => Listing): Platform {
-  const { catalogue, build, tenants } = parts;
+function switchedOff(ports: Ports, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
+  const modules: Readonly<Record<string, unknown>> = {
+    authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
+    'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
+    'rest backend': ports.rest, 'fetch backend': ports.fetch, 'inline backend': ports.inline, 'prompt backend': ports.prompt, 'document backend': ports.document,
+  };
+  return Object.keys(modules).filter((name) => modules[name] === undefined);
+}
+
+function backendsOf({ rest, fetch, inline, prompt, document }: Ports, maxMs: number | undefined): Backends {
+  const all: Record<string, Backend | undefined> = { rest, fetch, inline, prompt, document };
+  return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? backend : cappedTimeout(backend, maxMs)]] : [])));
+}
+
+function cappedTimeout(backend: Backend, maxMs: number): Backend {
+  const capped = new WeakMap<Target, Target>();
+  return {
+    invoke: (call) => {
+      if (call.target.timeoutMs <= maxMs) return backend.invoke(call);
+      let target = capped.get(call.target);
+      if (!target) capped.set(call.target, target = { ...call.target, timeoutMs: maxMs });
+      return backend.invoke({ ...call, target });
+    },
+  };
+}
+
+interface PlatformParts { readonly ports: Ports; readonly options: GatewayOptions; readonly health: Health; readonly listing: () => Listing; readonly tenants: Gateway['tenants'] }
+
+function platformOf({ ports: { catalogue, document }, options: { build, now }, health, listing, tenants }: PlatformParts): Platform {
   const tools = [
     platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health), toolsTool(listing),
-    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, parts.backends.document, documentToJson),
+    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, document, documentToJson),
   ];
-  return createPlatform(tools, aliasesOf(tools, parts.now ?? Date.now));
+  return createPlatform(tools, aliasesOf(tools, now ?? Date.now));
 }
 
 function documentToJson(text: string): string | undefined {

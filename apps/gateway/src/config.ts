@@ -40,6 +40,10 @@ export const GatewayConfig = z.object({
   restEnabled: flag().prefault('true').meta({ env: 'REST_ENABLED', description: 'The REST facade at /mcp/v1.' }),
   platformToolsEnabled: flag().prefault('true').meta({ env: 'PLATFORM_TOOLS_ENABLED', description: 'The built-in stoa_* tools.' }),
   restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
+  fetchBackendEnabled: flag().prefault('true').meta({ env: 'FETCH_BACKEND_ENABLED', description: 'Resources that are read from their URL.' }),
+  inlineBackendEnabled: flag().prefault('true').meta({ env: 'INLINE_BACKEND_ENABLED', description: 'Resources whose content is in the catalogue.' }),
+  promptBackendEnabled: flag().prefault('true').meta({ env: 'PROMPT_BACKEND_ENABLED', description: 'Prompts.' }),
+  documentBackendEnabled: flag().prefault('true').meta({ env: 'DOCUMENT_BACKEND_ENABLED', description: 'Imported documents as resources.' }),
 
   mcpTimeoutSeconds: seconds(0.1, 300).default(30).meta({ env: 'MCP_TIMEOUT_SECONDS', description: 'Upper bound of a tool\'s own timeout, in seconds.' }),
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),

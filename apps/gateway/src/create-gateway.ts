@@ -1,22 +1,31 @@
-import 'reflect-metadata';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
-import { composeGateway } from './compose.js';
+import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { BACKEND, CATALOGUE, CATALOGUE_SOURCE, LOG, POLICY, RATE_LIMITER, REDACTOR, TRACING, VALIDATOR } from '#libs/core/tokens.js';
+import { Metrics } from '#libs/observability/metrics.js';
 import { GatewayModule } from './gateway.module.js';
-import { ProblemFilter } from './http/problem.js';
+import { openServer } from './open-server.js';
 import type { GatewayParts } from './parts.js';
-import { equipServer, serverOptions } from './server.js';
 
-/** The gateway process, made of its parts and initialised; it does not listen yet. */
-export async function createGateway(parts: GatewayParts): Promise<NestFastifyApplication> {
-  const gateway = composeGateway(parts);
-  const adapter = new FastifyAdapter(serverOptions(parts.maxBodyBytes));
-  equipServer(adapter.getInstance<FastifyInstance>(), parts, gateway.called);
-  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.with(parts, gateway), adapter, { logger: false, bodyParser: false, abortOnError: false });
-  app.useGlobalFilters(new ProblemFilter(parts.logger));
-  await app.init();
-  await app.getHttpAdapter().getInstance().ready();
+/** A gateway of ports given by value, and of further modules: for tests and measurements, which need no process around it. It does not listen yet. */
+export async function createGateway(parts: GatewayParts, ...modules: readonly DynamicModule[]): Promise<NestFastifyApplication> {
+  const gateway = GatewayModule.with({ ...parts, metricsRoute: parts.metrics && { isPublic: parts.metricsPublic !== false } });
+  const app = await openServer({ module: Given, imports: [given(parts), ...modules, gateway] }, parts);
   parts.lifecycle.markStarted();
   return app;
+}
+
+@Module({})
+class Given {}
+@Module({})
+class GivenPorts {}
+
+function given(parts: GatewayParts): DynamicModule {
+  const { backends } = parts;
+  const values: readonly (readonly [InjectionToken, unknown])[] = [
+    [LOG, parts.logger], [Metrics, parts.metrics], [TRACING, parts.tracing], [CATALOGUE, parts.catalogue], [CATALOGUE_SOURCE, parts.source], [POLICY, parts.policy],
+    [RATE_LIMITER, parts.limiter], [VALIDATOR, parts.validator], [REDACTOR, parts.redactor],
+    [BACKEND.rest, backends.rest], [BACKEND.fetch, backends.fetch], [BACKEND.inline, backends.inline], [BACKEND.prompt, backends.prompt], [BACKEND.document, backends.document],
+  ];
+  const providers = values.flatMap(([provide, useValue]) => (useValue === undefined ? [] : [{ provide, useValue }]));
+  return { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };
 }

@@ -1,9 +1,9 @@
 import type { ServerOptions } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions, RouteOptions } from 'fastify';
 import { endpointLabel } from '#libs/observability/metrics.js';
-import type { CorsSettings, ServerParts } from './parts.js';
+import type { Gateway } from './compose.js';
+import type { CorsSettings } from './parts.js';
 import { requestId } from './request-id.js';
-import type { CalledRequests } from './settlement.js';
 
 /** Options of the Fastify instance: ids, limits and timeouts (SEC-22). */
 export const serverOptions = (maxBodyBytes: number): FastifyServerOptions & { readonly http: ServerOptions } => ({
@@ -30,12 +30,17 @@ const FIXED_HEADERS: readonly (readonly [string, string])[] = [
 
 interface Watched { endpoint?: string; startedAt?: number }
 
+interface Equipment {
+  readonly cors: CorsSettings | undefined;
+  /** Puts the door on the server. */
+  readonly authenticate: ((server: FastifyInstance) => void) | undefined;
+}
+
 /**
  * What every request passes on this server, in this order: id, fixed headers, CORS, metrics, then authentication. Call it
  * once, before any route is made.
  */
-export function equipServer(server: FastifyInstance, parts: ServerParts, called: CalledRequests): void {
-  const { lifecycle, metrics, logger } = parts;
+export function equipServer(server: FastifyInstance, { lifecycle, metrics, logger, called }: Gateway, { cors, authenticate }: Equipment): void {
   server.addHook('onRoute', (route: RouteOptions) => {
     const endpoint = endpointLabel(route.url);
     const mark = (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => { (request as Watched).endpoint = endpoint; done(); };
@@ -49,7 +54,7 @@ export function equipServer(server: FastifyInstance, parts: ServerParts, called:
     if (lifecycle.draining) raw.setHeader('connection', 'close');
     done();
   });
-  if (parts.cors) addCors(server, parts.cors);
+  if (cors) addCors(server, cors);
 
   server.addHook('onResponse', (request, reply, done) => {
     const { endpoint = 'unmatched', startedAt } = request as Watched;
@@ -67,7 +72,7 @@ export function equipServer(server: FastifyInstance, parts: ServerParts, called:
     done();
   });
   if (metrics) countInProgress(server, metrics.httpInProgress);
-  parts.authenticate?.(server);
+  authenticate?.(server);
 }
 
 /** Cut, and without its query: what a caller writes there may be a secret. */

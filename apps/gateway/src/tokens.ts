@@ -1,18 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 import type { Principal } from '#libs/core/principal.js';
 
-/** What the controllers are given; each asks for what it uses. */
+/** What the controllers are given beside the ports of libs/core; each asks for what it uses. */
+export const GATEWAY = Symbol('Gateway');
 export const ABOUT = Symbol('About');
 export const HEALTH = Symbol('Health');
-export const CLOSERS = Symbol('Closers');
-export const METRICS = Symbol('Metrics');
 export const RUN_CALL = Symbol('RunCall');
 export const LISTING = Symbol('Listing');
-export const APIS = Symbol('Apis');
 export const HTTP_SETTINGS = Symbol('HttpSettings');
-export const PROTECTED_RESOURCE = Symbol('ProtectedResource');
-export const TENANTS = Symbol('Tenants');
-export const REST_LOG = Symbol('RestLog');
 
 /** Whom the authentication hook proved. Where an operator switched authentication off there is nobody, who sees platform tools alone. */
 export const principalOf = (request: FastifyRequest): Principal => (request as { principal?: Principal }).principal ?? NOBODY;

@@ -1,26 +1,105 @@
-import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ControllerModule } from '#apps/controller/src/controller.module.js';
+import { readBuildInfo } from '#apps/gateway/src/build-info.js';
+import { GatewayModule } from '#apps/gateway/src/gateway.module.js';
+import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
+import { AuthModule } from '#libs/auth/auth.module.js';
+import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
+import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
+import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
+import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
+import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
+import type { Environment } from '#libs/configuration/read-config.js';
+import type { ControlStore } from '#libs/core/control-store.js';
+import { tenantSlug } from '#libs/core/tenant.js';
+import { CONTROL_STORE, HIDE_SECRET } from '#libs/core/tokens.js';
+import { CredentialsModule } from '#libs/credentials/credentials.module.js';
+import { EgressModule } from '#libs/egress/egress.module.js';
+import { ObservabilityModule } from '#libs/observability/observability.module.js';
+import { OpenapiModule } from '#libs/openapi/openapi.module.js';
+import { PolicyModule } from '#libs/policy/policy.module.js';
+import { StateModule } from '#libs/state/state.module.js';
+import { ValidationModule } from '#libs/validation/validation.module.js';
+import type { StandaloneConfig } from './config.js';
+import { createLocalIssuer, type LocalIssuer } from './issuer/issuer.js';
+import type { DemoUser } from './issuer/login-page.js';
 
-const CLOSERS = Symbol('closers');
-/** One thing to give back at shutdown. */
-export type Closer = () => Promise<void> | void;
+export const LOCAL_ISSUER = Symbol('LocalIssuer');
+/** Of a request body; the admin API's import route has a limit of its own. */
+export const MAX_BODY_BYTES = 1_048_576;
+/** Backends on this computer may be called; everything else that is private only where EGRESS_ALLOW says so. */
+const LOOPBACK = ['127.0.0.0/8', '::1/128', 'localhost'] as const;
+/** Upper bound of a tool's own timeout. */
+const MAX_TIMEOUT_MS = 300_000;
+/** Of access tokens: a working day, so that a copied client configuration lasts one. */
+const TOKEN_SECONDS = 8 * 3600;
 
-/** Both planes in one application, and what they stand on: given back in the order named, once the server takes no more calls. */
-@Module({})
-export class StandaloneModule implements OnApplicationShutdown {
-  constructor(@Inject(CLOSERS) private readonly closers: Closer[]) {}
-
-  static with(planes: readonly DynamicModule[], closers: Closer[]): DynamicModule {
-    return { module: StandaloneModule, imports: [...planes], providers: [{ provide: CLOSERS, useValue: closers }] };
-  }
-
-  onApplicationShutdown(): Promise<void> { return closeAll(this.closers); }
+export interface Site {
+  /** Without a trailing slash. */
+  readonly url: string;
+  /** Canonical URL of the MCP endpoint. */
+  readonly resource: string;
+  readonly issuerUrl: string;
+  /** Of the embedded database. */
+  readonly directory: string;
+  readonly environment: Environment;
 }
 
-/** Each once, in order; one that fails does not keep the others from being given back. */
-export async function closeAll(closers: Closer[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (let close = closers.shift(); close; close = closers.shift()) {
-    try { await close(); } catch (failure) { failures.push(failure); }
+/** Both planes in one application, and once what they stand on. The modules are closed in the reverse order. */
+@Module({})
+export class StandaloneModule {
+  static with(config: StandaloneConfig, site: Site): DynamicModule {
+    const { resource, issuerUrl, directory, environment } = site;
+    const build = readBuildInfo(environment);
+    const { version } = build;
+    const issuer = async (store: ControlStore, hide: (secret: string) => void): Promise<LocalIssuer> => {
+      const made = await createLocalIssuer({
+        issuerUrl, resource, storage: join(config.home, 'issuer'), tokenSeconds: TOKEN_SECONDS, users: () => users(store),
+        tenantExists: async (name) => { const slug = tenantSlug(name); return slug !== undefined && await store.getTenant(slug) !== undefined; },
+      });
+      hide(made.clientSecret);
+      return made;
+    };
+    return {
+      module: StandaloneModule,
+      imports: [
+        ObservabilityModule.with({
+          log: { level: config.logLevel, format: config.logFormat, service: 'stoa' },
+          metrics: { prefix: 'stoa_mcp_gateway', service: { name: 'stoa', version, environment: 'dev' } },
+        }),
+        EgressModule.with({ allow: [...LOOPBACK, ...config.egressAllow] }),
+        StateModule.with({ location: { directory }, migrates: true }),
+        CatalogueModule.with({ waits: true }),
+        AuthModule.with({ issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }], publishes: { resource, authorizationServers: [issuerUrl] } }),
+        // One person's laptop: whoever holds a token may call what its tenant has, as often as they like. Said in the configuration of
+        // the planes that serve others, they deny.
+        PolicyModule.with({ mode: 'open' }),
+        ValidationModule.with(),
+        CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
+        RestBackendModule.with({ version }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),
+        OpenapiModule.with(),
+        ControllerModule.with({ refreshPollMs: 5000 }),
+        GatewayModule.with({
+          build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
+          mcp: { allowedOrigins: ['http://127.0.0.1:*', 'http://localhost:*'], allowedHosts: ['127.0.0.1', 'localhost', '[::1]'], cursorKey: randomBytes(32) },
+        }),
+      ],
+      providers: [{ provide: LOCAL_ISSUER, inject: [CONTROL_STORE, HIDE_SECRET], useFactory: issuer }],
+    };
   }
-  if (failures.length > 0) throw failures[0];
+}
+
+/** Whom the login page offers: for each tenant its administrator and a viewer, and the platform's administrator. */
+async function users(store: ControlStore): Promise<readonly DemoUser[]> {
+  const tenants = await store.listTenants();
+  return [
+    ...tenants.flatMap(({ slug, displayName }) => [
+      { id: `tenant-admin@${slug}`, name: `${displayName} administrator`, tenant: slug, role: 'tenant-admin' },
+      { id: `viewer@${slug}`, name: `${displayName} viewer`, tenant: slug, role: 'viewer' },
+    ]),
+    { id: 'cpi-admin', name: 'Platform administrator', tenant: undefined, role: 'cpi-admin' },
+  ];
 }

@@ -7,7 +7,10 @@ import { DocumentBackend } from './document-backend.js';
 @Module({})
 export class DocumentBackendModule {
   static with(): DynamicModule {
-    const make = (source: CatalogueSource): DocumentBackend => new DocumentBackend(source);
-    return { module: DocumentBackendModule, global: true, providers: [{ provide: BACKEND.document, inject: [CATALOGUE_SOURCE], useFactory: make }], exports: [BACKEND.document] };
+    return {
+      module: DocumentBackendModule, global: true,
+      providers: [{ provide: BACKEND.document, inject: [CATALOGUE_SOURCE], useFactory: (source: CatalogueSource) => new DocumentBackend(source) }],
+      exports: [BACKEND.document],
+    };
   }
 }

@@ -1,21 +1,20 @@
 import { Controller, Get, Header, Inject, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Metrics } from '#libs/observability/metrics.js';
+import { Metrics } from '#libs/observability/metrics.js';
 import type { Health, Readiness } from '../health.js';
-import type { Lifecycle } from '../lifecycle.js';
+import { Lifecycle } from '../lifecycle.js';
 import { isPlatformAdmin } from '../platform/platform-tool.js';
-import { ABOUT, HEALTH, HTTP_SETTINGS, METRICS, principalOf } from '../tokens.js';
+import { ABOUT, HEALTH, HTTP_SETTINGS, principalOf } from '../tokens.js';
 import { type About, SERVICE } from './info.controller.js';
 import { Problem, ProblemFilter } from './problem.js';
 import type { HttpSettings } from './rest-http.js';
 
-export const LIFECYCLE = Symbol('Lifecycle');
 const now = (): string => new Date().toISOString();
 
 /** Probes: open, without a body, never through a parser. Alive is not ready: a lost database stops readiness alone. */
 @Controller()
 export class HealthController {
-  constructor(@Inject(ABOUT) private readonly about: About, @Inject(HEALTH) private readonly health: Health, @Inject(LIFECYCLE) private readonly lifecycle: Lifecycle) {}
+  constructor(@Inject(ABOUT) private readonly about: About, @Inject(HEALTH) private readonly health: Health, @Inject(Lifecycle) private readonly lifecycle: Lifecycle) {}
 
   @Get('health')
   legacy(): object { return { status: 'healthy', service: SERVICE, version: this.about.build.version, timestamp: now() }; }
@@ -59,7 +58,7 @@ function checksOf({ checks }: Readiness): object {
 @Controller('metrics')
 @UseFilters(ProblemFilter)
 export class MetricsController {
-  constructor(@Inject(METRICS) private readonly metrics: Metrics, @Inject(HTTP_SETTINGS) private readonly settings: HttpSettings) {}
+  constructor(@Inject(Metrics) private readonly metrics: Metrics, @Inject(HTTP_SETTINGS) private readonly settings: HttpSettings) {}
   @Get()
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   render(@Req() request: FastifyRequest): Promise<string> {

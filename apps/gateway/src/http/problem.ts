@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Unavailable } from '#libs/core/errors.js';
 import type { Logger } from '#libs/observability/logger.js';
-import { REST_LOG } from '../tokens.js';
+import { LOG } from '#libs/core/tokens.js';
 
 /** FastAPI's list of what is wrong with a request. */
 export interface FieldIssue { readonly loc: readonly (string | number)[]; readonly msg: string; readonly type: string }
@@ -36,7 +36,7 @@ export function answerFailure(failure: unknown, request: FastifyRequest, reply: 
 /** One shape of error for everything that Nest handles on this server. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(@Inject(REST_LOG) private readonly logger: Logger) {}
+  constructor(@Inject(LOG) private readonly logger: Logger) {}
   catch(failure: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     answerFailure(failure, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>(), this.logger);

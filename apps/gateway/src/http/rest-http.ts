@@ -1,9 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import { LOG } from '#libs/core/tokens.js';
 import type { Logger } from '#libs/observability/logger.js';
 import { BodyFault, parseBody } from '../mcp/body.js';
-import { ABOUT, HTTP_SETTINGS, REST_LOG } from '../tokens.js';
+import { ABOUT, HTTP_SETTINGS } from '../tokens.js';
 import { type About, serverInfo } from './info.controller.js';
 import { answerFailure, Problem } from './problem.js';
 
@@ -15,13 +16,13 @@ export interface HttpSettings { readonly maxBodyBytes: number; readonly metricsP
 /**
  * What the facade's routes need of Fastify and Nest cannot say: bodies as bytes with a limit of their own, read by the same
  * strict reader as MCP's, and one shape of error from the layers below Nest. Touches `/mcp/v1` alone, so that other
- * modules may share the server. Made in a constructor: routes are registered right after.
+ * modules may share the server. Set up in the constructor: Nest's own routes are registered right after.
  */
 @Injectable()
-export class RestHttp {
+export class RestHttp implements OnModuleInit {
   constructor(
-    @Inject(HttpAdapterHost) host: HttpAdapterHost, @Inject(HTTP_SETTINGS) { maxBodyBytes }: HttpSettings,
-    @Inject(REST_LOG) logger: Logger, @Inject(ABOUT) about: About,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost, @Inject(HTTP_SETTINGS) { maxBodyBytes }: HttpSettings,
+    @Inject(LOG) logger: Logger, @Inject(ABOUT) private readonly about: About,
   ) {
     const server = host.httpAdapter.getInstance<FastifyInstance>();
     server.addContentTypeParser(RAW, { parseAs: 'buffer', bodyLimit: maxBodyBytes }, (_request, body, done) => { done(null, body); });
@@ -31,8 +32,12 @@ export class RestHttp {
       route.bodyLimit = maxBodyBytes;
       if (route.method === 'POST') route.preParsing = takeBytes;
     });
+  }
+
+  onModuleInit(): void {
+    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     // With the slash, as STOA documents it, and without; Nest makes one of the two.
-    for (const url of [REST, `${REST}/`]) server.get(url, (_request, reply) => { void reply.send(serverInfo(about)); });
+    for (const url of [REST, `${REST}/`]) server.get(url, (_request, reply) => { void reply.send(serverInfo(this.about)); });
   }
 }
 

@@ -7,10 +7,11 @@ import type { RunCall } from '#libs/core/pipeline.js';
 import type { ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import { tenantSlug } from '#libs/core/tenant.js';
+import { CATALOGUE } from '#libs/core/tokens.js';
 import { restAnswer } from '../error-mapping.js';
 import type { Listing } from '../mcp/listing.js';
 import { isPlatformAdmin } from '../platform/platform-tool.js';
-import { APIS, LISTING, principalOf, RUN_CALL } from '../tokens.js';
+import { LISTING, principalOf, RUN_CALL } from '../tokens.js';
 import { invalid, Problem, ProblemFilter } from './problem.js';
 import { page, type RawQuery, text } from './query.js';
 import { reached, restCall } from './rest-call.js';
@@ -26,7 +27,7 @@ export class ToolsController {
   constructor(
     @Inject(RUN_CALL) private readonly runCall: RunCall,
     @Inject(LISTING) private readonly listing: Listing,
-    @Inject(APIS) private readonly catalogue: Pick<Catalogue, 'snapshot'>,
+    @Inject(CATALOGUE) private readonly catalogue: Pick<Catalogue, 'snapshot'>,
   ) {}
 
   @Get()

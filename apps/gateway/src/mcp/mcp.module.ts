@@ -1,4 +1,4 @@
-import { type DynamicModule, Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { type DynamicModule, type FactoryProvider, Inject, Module, type ModuleMetadata, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { RPC } from '../error-mapping.js';
@@ -18,6 +18,11 @@ export class McpModule implements OnModuleInit {
 
   static with(options: McpDoorOptions): DynamicModule {
     return { module: McpModule, providers: [{ provide: OPTIONS, useValue: options }] };
+  }
+
+  /** The same with options made of what the `imports` offer. */
+  static from({ imports = [], inject = [], useFactory }: Pick<ModuleMetadata, 'imports'> & Pick<FactoryProvider<McpDoorOptions>, 'inject' | 'useFactory'>): DynamicModule {
+    return { module: McpModule, imports, providers: [{ provide: OPTIONS, inject, useFactory }] };
   }
 
   async onModuleInit(): Promise<void> {

@@ -20,7 +20,7 @@ let fake: FakeGateway;
 let now: number;
 beforeEach(async () => {
   now = Date.parse('2026-12-01');
-  fake = fakeGateway({ validator: createArgumentValidator(), now: () => now, tenants: async () => [{ id: 'globex', revision: 4 }, { id: 'acme', revision: 2 }, { id: 'gone', revision: 9 }] });
+  fake = fakeGateway({ validator: createArgumentValidator(), now: () => now, source: { revisions: async () => new Map([[slug('globex'), 4], [slug('acme'), 2], [slug('gone'), 9]]) } });
   stored = new Map([['acme pets hash', PETS]]);
   const document = new DocumentBackend({ document: async (...of) => { const text = stored.get(of.join(' ')); return text === undefined ? undefined : { bytes: Buffer.from(text), mediaType: 'application/yaml' }; } });
   app = await createGateway({ ...fake.parts, backends: { ...fake.parts.backends, document } });

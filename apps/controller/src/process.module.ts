@@ -1,0 +1,74 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { AuthModule } from '#libs/auth/auth.module.js';
+import { installDoor, publicRoutes } from '#libs/auth/door.js';
+import { resourceMetadataUrl } from '#libs/auth/well-known.js';
+import type { Environment } from '#libs/configuration/read-config.js';
+import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
+import { LOG, READINESS, TOKEN_VERIFIER } from '#libs/core/tokens.js';
+import { EgressModule } from '#libs/egress/egress.module.js';
+import type { Logger } from '#libs/observability/logger.js';
+import { ObservabilityModule } from '#libs/observability/observability.module.js';
+import { OpenapiModule } from '#libs/openapi/openapi.module.js';
+import { StateModule } from '#libs/state/state.module.js';
+import { readBuildInfo } from './build-info.js';
+import { type ControllerConfig, issuerOf } from './config.js';
+import { ControllerModule } from './controller.module.js';
+import { openController } from './create-controller.js';
+import { ADMIN_PUBLIC_ROUTES } from './http/access.js';
+import { ControllerMetrics } from './probes/controller-metrics.js';
+import { ProbesController } from './probes/probes.controller.js';
+import { PROBE_ROUTES, PROCESS, type ProcessParts } from './probes/process-parts.js';
+import { equipServer } from './server.js';
+
+const SERVICE = 'stoa-controller';
+
+/** The controller process: each capability's module with its slice of the configuration. They are closed in the reverse order. */
+@Module({})
+class ControllerProcess {
+  static with(config: ControllerConfig, environment: Environment, draining: AbortSignal): DynamicModule {
+    const build = readBuildInfo(environment);
+    const about = (database: ReadinessCheck, issuers: ReadinessCheck, metrics?: ControllerMetrics): ProcessParts =>
+      ({ build, environment: config.environment, startedAt: new Date(), draining, metrics, checks: [database, issuers] });
+    return {
+      module: ControllerProcess,
+      imports: [
+        ObservabilityModule.with({ log: { level: config.logLevel, format: config.logFormat, service: SERVICE } }),
+        EgressModule.with({ allow: config.egressAllow }),
+        StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
+        OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
+        AuthModule.with({ issuers: [issuer(config)] }),
+        ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined }),
+      ],
+      controllers: [ProbesController],
+      providers: [
+        ...(config.enableMetrics ? [{ provide: ControllerMetrics, useFactory: () => new ControllerMetrics(config.metricsPrefix, { version: build.version, environment: config.environment }) }] : []),
+        { provide: PROCESS, inject: [READINESS.database, READINESS.issuers, { token: ControllerMetrics, optional: true }], useFactory: about },
+      ],
+    };
+  }
+}
+
+const issuer = (config: ControllerConfig): Parameters<typeof AuthModule.with>[0]['issuers'][number] => ({
+  issuer: issuerOf(config),
+  audiences: [...(config.allowedAudiences.length > 0 ? config.allowedAudiences : ['stoa-mcp-gateway']), ...(config.resourceUrl === undefined ? [] : [config.resourceUrl])],
+  keys: config.jwksUrl === undefined ? { from: 'discovery' } : { from: 'jwks', uri: config.jwksUrl },
+  claims: { tenant: config.tenantClaim, roles: config.rolesClaim },
+});
+
+/** The controller process's application, made of its configuration, on a database at this build's schema; it does not listen yet. */
+export function openControllerProcess(config: ControllerConfig, environment: Environment, draining: AbortSignal): Promise<NestFastifyApplication> {
+  const resource = config.resourceUrl ?? `http://localhost:${config.port}/admin/v1`;
+  return openController(ControllerProcess.with(config, environment, draining), (server, app) => {
+    const logger = app.get<Logger>(LOG, { strict: false });
+    const { metrics } = app.get<ProcessParts>(PROCESS, { strict: false });
+    const authenticate = (on: FastifyInstance): void => {
+      installDoor(on, {
+        verifier: app.get<TokenVerifier>(TOKEN_VERIFIER, { strict: false }), isPublic: publicRoutes([...PROBE_ROUTES, ...ADMIN_PUBLIC_ROUTES]),
+        resourceMetadataUrl: resourceMetadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); },
+      });
+    };
+    equipServer(server, { logger, metrics, authenticate });
+  });
+}

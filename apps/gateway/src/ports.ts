@@ -1,0 +1,33 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import type { Catalogue, CatalogueSource } from '#libs/core/catalogue.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, TokenVerifier } from '#libs/core/ports.js';
+import {
+  BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, LOG, POLICY, RATE_LIMITER, READINESS, REDACTOR, TOKEN_VERIFIER, TRACING, VALIDATOR,
+} from '#libs/core/tokens.js';
+import type { Tracing } from '#libs/core/tracing.js';
+import type { Logger } from '#libs/observability/logger.js';
+import { Metrics } from '#libs/observability/metrics.js';
+
+/** What the modules of the process offer the data plane. What is optional may be switched off. */
+@Injectable()
+export class Ports {
+  @Inject(LOG) readonly logger!: Logger;
+  @Inject(CATALOGUE) readonly catalogue!: Catalogue;
+  @Inject(VALIDATOR) readonly validator!: ArgumentValidator;
+  @Optional() @Inject(CATALOGUE_SOURCE) readonly source?: Pick<CatalogueSource, 'revisions'>;
+  @Optional() @Inject(TOKEN_VERIFIER) readonly verifier?: TokenVerifier;
+  @Optional() @Inject(POLICY) readonly policy?: PolicyDecisionPoint;
+  @Optional() @Inject(RATE_LIMITER) readonly limiter?: RateLimiter;
+  @Optional() @Inject(CONCURRENCY_LIMITER) readonly concurrency?: ConcurrencyLimiter;
+  @Optional() @Inject(REDACTOR) readonly redactor?: Redactor;
+  @Optional() @Inject(Metrics) readonly metrics?: Metrics;
+  @Optional() @Inject(TRACING) readonly tracing?: Tracing;
+  @Optional() @Inject(BACKEND.rest) readonly rest?: Backend;
+  @Optional() @Inject(BACKEND.fetch) readonly fetch?: Backend;
+  @Optional() @Inject(BACKEND.inline) readonly inline?: Backend;
+  @Optional() @Inject(BACKEND.prompt) readonly prompt?: Backend;
+  @Optional() @Inject(BACKEND.document) readonly document?: Backend;
+  @Optional() @Inject(READINESS.database) readonly databaseReady?: ReadinessCheck;
+  @Optional() @Inject(READINESS.catalogue) readonly catalogueReady?: ReadinessCheck;
+  @Optional() @Inject(READINESS.issuers) readonly issuersReady?: ReadinessCheck;
+}

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { AuthModule } from '#libs/auth/auth.module.js';
+import { type ResourceConfig, wellKnownRoutes } from '#libs/auth/well-known.js';
+import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
+import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
+import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
+import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
+import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
+import type { Environment } from '#libs/configuration/read-config.js';
+import { CredentialsModule } from '#libs/credentials/credentials.module.js';
+import { EgressModule } from '#libs/egress/egress.module.js';
+import { ObservabilityModule } from '#libs/observability/observability.module.js';
+import { PolicyModule } from '#libs/policy/policy.module.js';
+import { StateModule } from '#libs/state/state.module.js';
+import { ValidationModule } from '#libs/validation/validation.module.js';
+import { readBuildInfo } from './build-info.js';
+import { type GatewayConfig, issuerOf } from './config.js';
+import { gatewayDoor } from './door.js';
+import { GatewayModule } from './gateway.module.js';
+import { SERVICE } from './http/info.controller.js';
+import { Lifecycle } from './lifecycle.js';
+import { openServer } from './open-server.js';
+import type { BuildInfo } from './parts.js';
+import { PUBLIC_ROUTES } from './public-routes.js';
+
+/** The gateway process: each capability's module with its slice of the configuration, or without it. They are closed in the reverse order. */
+@Module({})
+class GatewayProcess {
+  static with(config: GatewayConfig, environment: Environment): DynamicModule {
+    const build = readBuildInfo(environment);
+    const { version } = build;
+    return {
+      module: GatewayProcess,
+      imports: [
+        ObservabilityModule.with(observed(config, build)),
+        EgressModule.with({ allow: config.egressAllow }),
+        StateModule.with({ location: { url: config.databaseUrl }, migrates: false, pollMs: config.cataloguePollMs }),
+        CatalogueModule.with({
+          pollMs: config.cataloguePollMs, waits: false,
+          ...(config.dataDir !== undefined && config.catalogueKeepOnDisk ? { directory: join(config.dataDir, 'catalogue') } : {}),
+        }),
+        ...on(config.authEnabled, () => AuthModule.with(authentication(config))),
+        // A policy engine takes this place; without one, POLICY_MODE decides alike for every call.
+        PolicyModule.with({ mode: config.policyMode }),
+        // Rate limits (RATE_LIMIT_ENABLED) and redaction (REDACTION_ENABLED) have their place here.
+        ValidationModule.with(),
+        CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
+        ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
+        ...on(config.fetchBackendEnabled, () => FetchBackendModule.with({ version })),
+        ...on(config.inlineBackendEnabled, () => InlineBackendModule.with()),
+        ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),
+        ...on(config.documentBackendEnabled, () => DocumentBackendModule.with()),
+        GatewayModule.with({
+          build, environment: config.environment, lifecycle: new Lifecycle(), maxTimeoutMs: config.mcpTimeoutSeconds * 1000, maxBodyBytes: config.maxBodyBytes,
+          platformTools: config.platformToolsEnabled, rest: config.restEnabled, metricsRoute: config.enableMetrics ? { isPublic: config.metricsPublic } : undefined,
+          mcp: config.mcpEnabled ? {
+            allowedOrigins: [...config.corsOrigins, ...config.allowedOrigins], allowedHosts: config.allowedHosts.length > 0 ? config.allowedHosts : undefined,
+            cursorKey: config.cursorKey === undefined ? randomBytes(32) : Buffer.from(config.cursorKey, 'hex'), limits: { bodyBytes: config.maxBodyBytes },
+          } : undefined,
+        }),
+      ],
+    };
+  }
+}
+
+const on = (enabled: boolean, make: () => DynamicModule): readonly DynamicModule[] => (enabled ? [make()] : []);
+
+const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typeof ObservabilityModule.with>[0] => ({
+  log: { level: config.logLevel, format: config.logFormat, service: SERVICE },
+  ...(config.enableMetrics ? { metrics: { prefix: config.metricsPrefix, service: { name: SERVICE, version, environment: config.environment } } } : {}),
+  ...(config.enableTracing && config.otlpEndpoint !== undefined ? { tracing: { endpoint: config.otlpEndpoint, serviceName: config.otlpServiceName, version } } : {}),
+});
+
+const authentication = (config: GatewayConfig): Parameters<typeof AuthModule.with>[0] => ({
+  issuers: [{
+    issuer: issuerOf(config) ?? '', audiences: [...config.allowedAudiences, ...(config.resourceUrl === undefined ? [] : [config.resourceUrl])],
+    keys: config.jwksUrl === undefined ? { from: 'discovery' } : { from: 'jwks', uri: config.jwksUrl },
+    claims: { tenant: config.tenantClaim, roles: config.rolesClaim },
+  }],
+  publishes: resourceOf(config),
+});
+
+const resourceOf = (config: GatewayConfig): ResourceConfig => ({
+  resource: config.resourceUrl ?? `http://${config.host}:${config.port}/mcp`, authorizationServers: [issuerOf(config) ?? ''],
+});
+
+/** The gateway process's application, made of its configuration; it does not listen yet. `first` is given the server before any route exists. */
+export async function openGateway(config: GatewayConfig, environment: Environment, first?: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
+  const own = PUBLIC_ROUTES.filter((route) => config.metricsPublic || route !== 'GET /metrics');
+  const resource = resourceOf(config);
+  const app = await openServer(GatewayProcess.with(config, environment), {
+    maxBodyBytes: config.maxBodyBytes,
+    cors: { origins: config.corsOrigins, methods: config.corsAllowMethods, allowHeaders: config.corsAllowHeaders, exposeHeaders: config.corsExposeHeaders, maxAge: config.corsMaxAge },
+    authenticate: config.authEnabled ? gatewayDoor({ resource: resource.resource, open: [...own, ...wellKnownRoutes(resource)] }) : undefined,
+    ...(first ? { mount: first } : {}),
+  });
+  app.get(Lifecycle, { strict: false }).markStarted();
+  return app;
+}
