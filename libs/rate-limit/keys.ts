@@ -5,7 +5,7 @@ import { type TenantKey, tenantKey } from '#libs/core/tenant.js';
 /** Counts of one client address, before anybody knows whose request it is. Begins with `@`, which no tenant does. */
 export type AddressKey = string & { readonly __brand: 'AddressKey' };
 /** Counts of principals that belong to no tenant. Begins with `*`, which no tenant does. */
-export type UntenantedKey = string & { readonly __brand: 'UntenantedKey' };
+type UntenantedKey = string & { readonly __brand: 'UntenantedKey' };
 export type LimitKey = TenantKey | AddressKey | UntenantedKey;
 
 /** An IPv6 client counts by its /64, since each host may take any address below it (RFC 4291 §2.5.1, RFC 8981). */
