@@ -1,3 +1,4 @@
+import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Backend, RateLimiter, Redactor, TokenVerifier } from '#libs/core/ports.js';
 import type { Target } from '#libs/core/target.js';
@@ -53,9 +54,9 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady].filter((check) => check !== undefined);
   const health = new Health(options.lifecycle, [...given, ...options.checks ?? []]);
   const called = new CalledRequests();
-  const backends = backendsOf(ports, options.maxTimeoutMs);
+  const backends = backendsOf(ports, options);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
-  const platform: Platform = options.platformTools ? platformOf({ ports, options, health, listing: () => listing, tenants }) : createPlatform([], []);
+  const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
   const listing = visibleTargets(catalogue, platform);
   const settlements = [observeCalls(logger, metrics, called)];
   const policy = ports.policy ?? DENIED;
@@ -64,21 +65,21 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   }, platform, settlements);
   return {
     build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, tenants,
-    off: switchedOff(ports, options),
+    off: switchedOff(ports, backends, options),
   };
 }
 
-function switchedOff(ports: Ports, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
+function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
   const modules: Readonly<Record<string, unknown>> = {
     authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
     'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
-    'rest backend': ports.rest, 'fetch backend': ports.fetch, 'inline backend': ports.inline, 'prompt backend': ports.prompt, 'document backend': ports.document,
+    'rest backend': backends.rest, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
   };
   return Object.keys(modules).filter((name) => modules[name] === undefined);
 }
 
-function backendsOf({ rest, fetch, inline, prompt, document }: Ports, maxMs: number | undefined): Backends {
-  const all: Record<string, Backend | undefined> = { rest, fetch, inline, prompt, document };
+function backendsOf({ rest, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
+  const all: Record<string, Backend | undefined> = { rest, fetch, inline, prompt, document, ...backends };
   return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? backend : cappedTimeout(backend, maxMs)]] : [])));
 }
 
@@ -94,9 +95,9 @@ function cappedTimeout(backend: Backend, maxMs: number): Backend {
   };
 }
 
-interface PlatformParts { readonly ports: Ports; readonly options: GatewayOptions; readonly health: Health; readonly listing: () => Listing; readonly tenants: Gateway['tenants'] }
+interface PlatformParts { readonly catalogue: Catalogue; readonly document: Backend | undefined; readonly options: GatewayOptions; readonly health: Health; readonly listing: () => Listing; readonly tenants: Gateway['tenants'] }
 
-function platformOf({ ports: { catalogue, document }, options: { build, now }, health, listing, tenants }: PlatformParts): Platform {
+function platformOf({ catalogue, document, options: { build, now }, health, listing, tenants }: PlatformParts): Platform {
   const tools = [
     platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health), toolsTool(listing),
     ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, document, documentToJson),

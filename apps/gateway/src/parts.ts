@@ -32,6 +32,8 @@ export interface GatewayOptions {
   readonly maxTimeoutMs?: number;
   /** Dependencies of readiness beside those of the modules. */
   readonly checks?: readonly ReadinessCheck[];
+  /** Backends beside those of the modules. */
+  readonly backends?: Backends;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
   /** Bytes of a request body. */
@@ -59,7 +61,6 @@ export interface GatewayParts extends Omit<GatewayOptions, 'metricsRoute'> {
   readonly limiter: RateLimiter;
   readonly validator: ArgumentValidator;
   readonly redactor: Redactor;
-  readonly backends: Backends;
 }
 
 export interface TenantSummary { readonly id: string; readonly revision: number }
