@@ -1,0 +1,1 @@
+export function loadRegoCompiler(folder: string): Promise<{ ask(request: object): { readonly issues?: readonly { readonly file: string; readonly line: number; readonly message: string }[]; readonly wasm?: string } }>;
