@@ -2,10 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loadRegoCompiler } from './load-rego-compiler.mjs';
 
 const { compilerFolder, requests } = workerData as { readonly compilerFolder: string; readonly requests: readonly object[] };
-const { ask } = await loadRegoCompiler(compilerFolder);
+const compiler = await loadRegoCompiler(compilerFolder);
 let answer: { readonly issues?: unknown } = {};
 for (const request of requests) {
-  answer = ask(request);
+  answer = compiler.ask(request);
   if (answer.issues !== undefined) break;
 }
 parentPort!.postMessage(answer);

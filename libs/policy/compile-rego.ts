@@ -34,6 +34,8 @@ export async function compileRego(own: OwnRego, { compilerFolder, timeoutMs = 20
   const named = new Map(files.map((file) => [file.file, file]));
   if (named.size < files.length || named.has('authz.rego')) throw new PolicyRefused([{ file: files[0]?.file ?? 'policy', message: 'two files have the same name, or one is called authz.rego: give each its own' }]);
   for (const { file, rego } of files) if (rego.length > MAX_REGO) throw new PolicyRefused([{ file, message: `is over ${MAX_REGO / 1024} KiB` }]);
+  const empty = files.filter(({ rego }) => rego.trim() === '');
+  if (empty.length > 0) throw new PolicyRefused(empty.map(({ file }) => ({ file, line: 1, message: 'the file is empty: take it away, or write a rule `deny contains …`' })));
   const shipped = shippedBundle();
   const modules = { 'authz.rego': shipped.rego, ...Object.fromEntries(files.map(({ file, rego }) => [file, rego])) };
   const request = { modules, confined: Object.fromEntries(files.map((file) => [file.file, file.package])), data: {}, forbidden: FORBIDDEN_BUILTINS, test_ms: testMs, entrypoints: ['stoa/authz/decision'] };

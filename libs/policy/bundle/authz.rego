@@ -253,15 +253,11 @@ else := [{"kind": "confirm"}] if {
 else := []
 
 # Argument rules. `any` is a disjunction of conjunctions of conditions; `always` marks the rule that has none.
-rules := array.concat(conf.rules, object.get(mine, "rules", []))
+rules := [rule | some rule in array.concat(conf.rules, object.get(mine, "rules", [])); matches(rule.tools)]
+
+hits(rule) if rule.always
 
 hits(rule) if {
-	matches(rule.tools)
-	rule.always
-}
-
-hits(rule) if {
-	matches(rule.tools)
 	input.action == "invoke"
 	some conjunction in rule.any
 	every condition in conjunction {
@@ -405,7 +401,6 @@ else := ["arguments"] if {
 	input.action == "invoke"
 	some rule in rules
 	not rule.always
-	matches(rule.tools)
 }
 
 else := []
