@@ -1,6 +1,7 @@
 import { Test } from '@nestjs/testing';
 import { expect, it } from 'vitest';
 import { Denial } from '#libs/core/errors.js';
+import { CONCURRENCY_LIMITER, RATE_LIMITER } from '#libs/core/tokens.js';
 import { aCall } from './a-call.contract.js';
 import { LimitsRefused } from './limits.js';
 import { RATE_LIMITS, RateLimitModule } from './rate-limit.module.js';
@@ -10,6 +11,8 @@ it('gives the process its limits by configuration', async () => {
   const module = await Test.createTestingModule({ imports: [RateLimitModule.with({ limits: { user: { perMinute: 1 } } })] }).compile();
   const limits = module.get<RateLimits>(RATE_LIMITS);
   expect([limits.limiter.take(aCall()), limits.limiter.take(aCall())].map((outcome) => outcome instanceof Denial)).toEqual([false, true]);
+  expect(module.get(RATE_LIMITER)).toBe(limits.limiter);
+  expect(module.get(CONCURRENCY_LIMITER)).toBe(limits.concurrency);
   expect(await limits.check.check()).toEqual({ ok: true });
   await module.close();
 });
