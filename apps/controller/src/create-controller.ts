@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { frameworkLog } from '#libs/observability/framework-log.js';
 import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { ControllerModule } from './controller.module.js';
 import { ProblemFilter } from './http/problem-filter.js';
@@ -21,8 +22,10 @@ export async function openController(root: DynamicModule, equip: (server: Fastif
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: false, bodyParser: false, abortOnError: false });
   try {
     const server = adapter.getInstance<FastifyInstance>();
+    const parts = app.get<ControllerParts>(PARTS, { strict: false });
+    if (parts.log) app.useLogger(frameworkLog(parts.log));
     equip(server, app);
-    app.useGlobalFilters(new ProblemFilter(app.get<ControllerParts>(PARTS, { strict: false })));
+    app.useGlobalFilters(new ProblemFilter(parts));
     await app.init();
     await server.ready();
     return app;

@@ -12,7 +12,8 @@ async function main(): Promise<void> {
   const { logger, flush } = app.get<Logging>(LOGGING, { strict: false });
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as AddressInfo;
-  logger.info({ host: config.host, port }, 'controller listens');
+  const off = [...(config.refreshEnabled ? [] : ['refresh']), ...(config.enableMetrics ? [] : ['metrics'])];
+  logger.info({ host: config.host, port, off }, 'controller listens');
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -72,7 +72,7 @@ describe('the status page', () => {
     expect((await app.inject('/admin/status')).statusCode).toBe(401);
     const viewer = await app.inject({ url: '/admin/status', headers: as('acme-viewer') });
     expect([viewer.statusCode, viewer.json()]).toEqual([403, { detail: 'Access denied: needs the role cpi-admin' }]);
-    expect((await app.inject({ url: '/admin/status', headers: as('admin') })).json()).toMatchObject({ version: '0.1.0', ready: false, draining: false, tenants: 1, checks: { app_ready: { ok: true }, catalogue: { ok: false, reason: 'away' } } });
+    expect((await app.inject({ url: '/admin/status', headers: as('admin') })).json()).toMatchObject({ version: '0.1.0', ready: false, draining: false, tenants: 1, off: expect.arrayContaining(['MCP door', 'tracing']), checks: { app_ready: { ok: true }, catalogue: { ok: false, reason: 'away' } } });
   });
 });
 
@@ -256,6 +256,17 @@ describe('a client that leaves', () => {
     client.destroy();
     await expect.poll(() => signal.aborted).toBe(true);
     await expect.poll(() => fake.logs().find((line) => line['msg'] === 'call')).toMatchObject({ status: 'cancelled' });
+  });
+});
+
+describe('a module that cannot be closed', () => {
+  it('is told in the log, and keeps no other from being closed', async () => {
+    @Module({})
+    class Stuck { onApplicationShutdown(): void { throw new Error('the disk is gone'); } }
+    fake = fakeGateway();
+    app = await createGateway(fake.parts, { module: Stuck });
+    await app.close();
+    expect(fake.logs().find(({ level }) => level === 'error')).toMatchObject({ msg: 'the framework reports a failure', err: { message: 'the disk is gone' } });
   });
 });
 

@@ -3,6 +3,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { frameworkLog } from '#libs/observability/framework-log.js';
 import type { Gateway } from './compose.js';
 import { ProblemFilter } from './http/problem.js';
 import type { CorsSettings } from './parts.js';
@@ -29,6 +30,7 @@ export async function openServer(root: DynamicModule, { maxBodyBytes, cors, auth
   try {
     const server = adapter.getInstance<FastifyInstance>();
     const gateway = app.get<Gateway>(GATEWAY, { strict: false });
+    app.useLogger(frameworkLog(gateway.logger));
     equipServer(server, gateway, { cors, authenticate: authenticate && ((on) => { authenticate(on, gateway); }) });
     mount?.(server, app);
     app.useGlobalFilters(new ProblemFilter(gateway.logger));

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Environment, readConfig } from '#libs/configuration/read-config.js';
 import type { Gateway } from './compose.js';
 import { GatewayConfig } from './config.js';
+import { gatewayDoor } from './door.js';
 import { openGateway } from './process.module.js';
 import { GATEWAY } from './tokens.js';
 
@@ -74,6 +75,12 @@ it('publishes its metadata at the root and with its path behind, names it in eac
   }
   expect((await app.inject('/mcp/v1/tools')).headers['www-authenticate']).toBe('Bearer resource_metadata="https://gw.test/.well-known/oauth-protected-resource/mcp"');
   for (const url of ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']) expect((await app.inject(url)).json()).toEqual({ detail: 'Authentication service unavailable' });
+});
+
+it('authentication that is on, without a module that proves tokens, stops the start', async () => {
+  await open({ AUTH_ENABLED: 'false' });
+  const door = gatewayDoor({ resource: 'https://gw.test/mcp', open: [] });
+  expect(() => { door(app.getHttpAdapter().getInstance(), app.get<Gateway>(GATEWAY, { strict: false })); }).toThrow('no module proves tokens');
 });
 
 /** Written out on its own: what answers without a token, and nothing else. */

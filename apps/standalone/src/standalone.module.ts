@@ -38,8 +38,6 @@ const MAX_TIMEOUT_MS = 300_000;
 const TOKEN_SECONDS = 8 * 3600;
 
 export interface Site {
-  /** Without a trailing slash. */
-  readonly url: string;
   /** Canonical URL of the MCP endpoint. */
   readonly resource: string;
   readonly issuerUrl: string;

@@ -40,14 +40,15 @@ export interface Standalone {
 export async function startStandalone(config: StandaloneConfig, environment: Readonly<Record<string, string | undefined>>): Promise<Standalone> {
   const port = await freePort(config.host, config.port);
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  makeFolder(config.home);
-  const directory = join(config.home, 'data');
-  if (!existsSync(directory)) await makeDatabase(directory);
-
   const resource = `${url}/mcp`;
   const issuerUrl = `${url}/oidc`;
+  const directory = join(config.home, 'data');
+  const root = StandaloneModule.with(config, { resource, issuerUrl, directory, environment });
+  makeFolder(config.home);
+  if (!existsSync(directory)) await makeDatabase(directory);
+
   const open = [...GATEWAY_ROUTES, ...wellKnownRoutes({ resource, authorizationServers: [issuerUrl] }), ...ADMIN_PUBLIC_ROUTES, ...ISSUER_PUBLIC_ROUTES];
-  const app = await openServer(StandaloneModule.with(config, { url, resource, issuerUrl, directory, environment }), {
+  const app = await openServer(root, {
     maxBodyBytes: MAX_BODY_BYTES, cors: undefined, authenticate: gatewayDoor({ resource, open }),
     mount: (server, made) => { made.get<LocalIssuer>(LOCAL_ISSUER).mount(server); },
   });
