@@ -259,6 +259,25 @@ describe('a client that leaves', () => {
   });
 });
 
+describe('a gateway without', () => {
+  it('a policy denies every call', async () => {
+    await start({ policy: undefined });
+    expect([(await invoke('getPet')).statusCode, fake.calls]).toEqual([403, []]);
+  });
+  it('limits and redaction calls and answers as it is', async () => {
+    await start({ limiter: undefined, redactor: undefined });
+    expect((await invoke('getPet')).statusCode).toBe(200);
+  });
+});
+
+it('a target\'s own timeout is cut to the operator\'s upper bound, and a shorter one stays', async () => {
+  await start({ maxTimeoutMs: 50 });
+  fake.catalogue.put('acme', [fakeTarget('acme', 'tool', 'slow'), fakeTarget('acme', 'tool', 'quick', { timeoutMs: 20 })]);
+  await invoke('slow');
+  await invoke('quick');
+  expect(fake.calls.map(({ target }) => target.timeoutMs)).toEqual([50, 20]);
+});
+
 describe('a module that cannot be closed', () => {
   it('is told in the log, and keeps no other from being closed', async () => {
     @Module({})

@@ -57,10 +57,10 @@ export interface GatewayParts extends Omit<GatewayOptions, 'metricsRoute'> {
   readonly tracing?: Tracing;
   readonly catalogue: Catalogue;
   readonly source?: Pick<CatalogueSource, 'revisions'>;
-  readonly policy: PolicyDecisionPoint;
-  readonly limiter: RateLimiter;
+  readonly policy: PolicyDecisionPoint | undefined;
+  readonly limiter: RateLimiter | undefined;
   readonly validator: ArgumentValidator;
-  readonly redactor: Redactor;
+  readonly redactor: Redactor | undefined;
 }
 
 export interface TenantSummary { readonly id: string; readonly revision: number }
