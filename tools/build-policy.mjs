@@ -22,8 +22,8 @@ if (process.argv.includes('--check')) {
 } else {
   const folder = execFileSync('bash', [join(root, 'tools/rego-compiler.sh')], { encoding: 'utf8' }).trim();
   const { loadRegoCompiler } = await import('../libs/policy/load-rego-compiler.mjs');
-  const { ask } = await loadRegoCompiler(folder);
-  const built = ask({ op: 'build', modules: { 'authz.rego': source.toString('utf8') }, entrypoints: ['stoa/authz/decision'] });
+  const compiler = await loadRegoCompiler(folder);
+  const built = compiler.ask({ op: 'build', modules: { 'authz.rego': source.toString('utf8') }, entrypoints: ['stoa/authz/decision'] });
   if (built.wasm === undefined) {
     for (const { file, line, message } of built.issues) console.error(`${file}:${line}: ${message}`);
     process.exit(1);

@@ -13,6 +13,8 @@ const refusal = async (act: () => unknown): Promise<PolicyRefused> => {
   throw new Error('was not refused');
 };
 
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+
 describe('what is put in force', () => {
   it('has a digest of policy and data: another setting, another digest', async () => {
     const active = new ActivePolicy();
@@ -47,7 +49,6 @@ describe('what is put in force', () => {
 
   it('is the compiled form of the Rego beside it', () => {
     const record = JSON.parse(readFileSync(new URL('bundle/bundle.json', import.meta.url), 'utf8')) as Record<string, string>;
-    const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
     expect([sha256(shipped.rego), sha256(shipped.wasm)]).toEqual([record['source_sha256'], record['wasm_sha256']]);
   });
 
@@ -60,10 +61,11 @@ describe('what is put in force', () => {
   });
 });
 
+const roles = (text: string) => () => readRoleFile('policy.yaml', text, { roles: new Set(['viewer']), tools: new Set(['read_pet']) });
+const rules = (text: string) => () => readArgumentRules('rules.yaml', text, new Set(['pay']));
+const rule = (condition: string, action = 'deny') => `policies:\n  - name: a\n    tool: pay\n    rules:\n      - condition: ${condition}\n        action: ${action}\n`;
+
 describe('a YAML file that is refused names line and fix', () => {
-  const roles = (text: string) => () => readRoleFile('policy.yaml', text, { roles: new Set(['viewer']), tools: new Set(['read_pet']) });
-  const rules = (text: string) => () => readArgumentRules('rules.yaml', text, new Set(['pay']));
-  const rule = (condition: string, action = 'deny') => `policies:\n  - name: a\n    tool: pay\n    rules:\n      - condition: ${condition}\n        action: ${action}\n`;
   it.each<[string, () => unknown, RegExp]>([
     ['syntax', roles('roles:\n  viewer: [\n'), /^policy\.yaml:\d: /],
     ['a key twice', roles('roles: {}\nroles: {}\n'), /^policy\.yaml:2: .*unique/],

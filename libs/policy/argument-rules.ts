@@ -50,7 +50,7 @@ export function readArgumentRules(file: string, text: string, tools?: ReadonlySe
 
 /** The disjunctive normal form. */
 function conjunctions(tree: Tree, say: (message: string) => void): Condition[][] {
-  if ('field' in tree) return [[condition(tree, say)]];
+  if ('field' in tree) return [[conditionOf(tree, say)]];
   const parts = ('any' in tree ? tree.any : tree.all).map((part) => conjunctions(part, say));
   const all = 'any' in tree ? parts.flat() : parts.reduce<Condition[][]>((sofar, part) => {
     if (sofar.length * part.length > MAX_CONJUNCTIONS) return sofar.slice(0, 1).concat(Array.from({ length: MAX_CONJUNCTIONS }, () => []));
@@ -60,7 +60,7 @@ function conjunctions(tree: Tree, say: (message: string) => void): Condition[][]
   return all.slice(0, MAX_CONJUNCTIONS + 1);
 }
 
-function condition({ field, operator, value }: z.infer<typeof Leaf>, say: (message: string) => void): Condition {
+function conditionOf({ field, operator, value }: z.infer<typeof Leaf>, say: (message: string) => void): Condition {
   const op = operator === 'not_null' ? 'is_not_null' : operator;
   if (!NO_VALUE.has(op) && value === undefined) say(`${field}: ${operator} needs a value`);
   if ((op === 'in' || op === 'not_in') && !Array.isArray(value)) say(`${field}: ${operator} needs a list of values`);

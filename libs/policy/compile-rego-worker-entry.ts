@@ -8,4 +8,5 @@ for (const request of requests) {
   answer = compiler.ask(request);
   if (answer.issues !== undefined) break;
 }
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
 parentPort!.postMessage(answer);

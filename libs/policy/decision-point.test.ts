@@ -147,7 +147,7 @@ describe('a tenant', () => {
       for (const roles of [[], ['viewer'], ['devops'], ['cpi-admin']]) for (const name of [['read_pet', 'read'], ['add_pet', 'write'], ['delete_pet', 'destructive']] as const) for (const owner of ['acme', 'globex', undefined]) {
         const asked = callOf(principalOf({ tenant: 'acme', roles }), targetOf([...name, owner]), {});
         const [without, within] = await Promise.all([base, narrowed].map(async ({ engine }) => policyDecisionPoint({ engine, environment: 'dev', enforces }).decide(asked)));
-        if (without instanceof Denial) expect(within).toBeInstanceOf(Denial);
+        expect(within instanceof Denial || !(without instanceof Denial)).toBe(true);
       }
     }), { numRuns: 25 });
   });

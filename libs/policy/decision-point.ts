@@ -91,7 +91,6 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
         ? new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason, retryAfterSeconds: 1 })
         : new Denial({ code: 'FORBIDDEN', message: 'No policy allows this call', reason });
     };
-    const kindOf = (cause: unknown): EngineFailure['kind'] => (cause instanceof EngineFailure ? cause.kind : 'failed');
     try {
       const answer = engine.evaluate(input);
       return answer instanceof Promise ? answer.then(settle).catch((cause: unknown) => failed(cause, kindOf(cause))) : settle(answer);
@@ -115,6 +114,8 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
     },
   };
 }
+
+const kindOf = (cause: unknown): EngineFailure['kind'] => (cause instanceof EngineFailure ? cause.kind : 'failed');
 
 function denialOf(decision: Decision, asked: Asked): Denial {
   const reason = `${decision.ruleId}: ${decision.reason}`;

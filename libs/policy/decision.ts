@@ -34,5 +34,5 @@ export function readDecision(answer: unknown): Decision | undefined {
   if (!texts(missing)) return undefined;
   const varies = given['varies'] ?? EVERYTHING;
   if (!texts(varies) || !varies.every((fact) => fact === 'arguments' || fact === 'time')) return undefined;
-  return { allow: given['allow'], reason: given['reason'], ruleId: given['rule_id'], obligations: obligations as readonly Obligation[], message, missingScopes: missing, varies: varies as Decision['varies'] };
+  return { allow: given['allow'], reason: given['reason'], ruleId: given['rule_id'], obligations: obligations as readonly Obligation[], message, missingScopes: missing, varies };
 }

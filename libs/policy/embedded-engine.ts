@@ -53,7 +53,7 @@ export async function embeddedEngine({ wasm, data, file = 'policy.wasm' }: Embed
     } catch (cause) {
       // After a trap the module's memory is in no known state: the next call gets a fresh instance.
       const fresh = instantiate();
-      fresh.then((policy) => { loaded = policy; }, () => {});
+      void fresh.then((next) => { loaded = next; return next; }, () => undefined);
       loaded = fresh;
       throw new EngineFailure('failed', `the policy could not be evaluated: ${messageOf(cause)}`, { cause });
     }
@@ -70,9 +70,9 @@ export async function embeddedEngine({ wasm, data, file = 'policy.wasm' }: Embed
 
 /** Functions that the module imports from the evaluator. */
 function needed(policy: LoadedPolicy): readonly string[] {
-  const { builtins, opa_json_dump } = (policy.wasmInstance as unknown as { readonly exports: Exports }).exports;
+  const { exports } = policy.wasmInstance as unknown as { readonly exports: Exports };
   const bytes = new Uint8Array(policy.mem.buffer);
-  const start = opa_json_dump(builtins());
+  const start = exports.opa_json_dump(exports.builtins());
   return Object.keys(JSON.parse(Buffer.from(bytes.subarray(start, bytes.indexOf(0, start))).toString('utf8')) as object);
 }
 

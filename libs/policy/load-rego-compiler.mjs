@@ -14,6 +14,6 @@ export async function loadRegoCompiler(folder) {
   const go = new globalThis.Go();
   const { instance } = await WebAssembly.instantiate(gunzipSync(readFileSync(join(folder, 'rego-compiler.wasm.gz'))), go.importObject);
   void go.run(instance);
-  while (globalThis.__stoaRego === undefined) await new Promise((resolve) => { setTimeout(resolve, 1); });
-  return { ask: (request) => JSON.parse(globalThis.__stoaRego(JSON.stringify(request))) };
+  while (globalThis.stoaRegoCompiler === undefined) await new Promise((resolve) => { setTimeout(resolve, 1); });
+  return { ask: (request) => JSON.parse(globalThis.stoaRegoCompiler(JSON.stringify(request))) };
 }

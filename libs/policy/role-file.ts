@@ -18,15 +18,16 @@ export interface KnownNames { readonly roles?: ReadonlySet<string>; readonly too
  * instead or denies, which tools need a role. Throws `PolicyRefused`.
  */
 export function readRoleFile(file: string, text: string, known: KnownNames = {}): AccessData {
-  const { value, lineOf } = readYaml(file, text, RoleFile);
+  const document = readYaml(file, text, RoleFile);
+  const { value } = document;
   const issues: PolicyIssue[] = [];
   const check = (names: readonly string[] | undefined, noun: 'tool' | 'role', exists: ReadonlySet<string> | undefined, path: readonly string[]): void => {
     for (const [i, name] of (names ?? []).entries()) {
-      if (exists && !/[*?]/.test(name) && !exists.has(name)) issues.push({ file, line: lineOf([...path, i]) ?? 1, message: `no ${noun} is called ${name}: correct the name or take it out` });
+      if (exists && !/[*?]/.test(name) && !exists.has(name)) issues.push({ file, line: document.lineOf([...path, i]) ?? 1, message: `no ${noun} is called ${name}: correct the name or take it out` });
     }
   };
   for (const [role, { allowed_tools }] of Object.entries(value.roles)) {
-    if (known.roles && !known.roles.has(role)) issues.push({ file, line: lineOf(['roles', role]) ?? 1, message: `no role is called ${role}: correct the name or take it out` });
+    if (known.roles && !known.roles.has(role)) issues.push({ file, line: document.lineOf(['roles', role]) ?? 1, message: `no role is called ${role}: correct the name or take it out` });
     check(allowed_tools, 'tool', known.tools, ['roles', role, 'allowed_tools']);
   }
   for (const [name, { allowed_tools, denied_tools }] of Object.entries(value.workspaces)) {
@@ -34,7 +35,7 @@ export function readRoleFile(file: string, text: string, known: KnownNames = {})
     check(denied_tools, 'tool', known.tools, ['workspaces', name, 'denied_tools']);
   }
   for (const [name, { required_roles }] of Object.entries(value.tools)) {
-    if (known.tools && !known.tools.has(name)) issues.push({ file, line: lineOf(['tools', name]) ?? 1, message: `no tool is called ${name}: correct the name or take it out` });
+    if (known.tools && !known.tools.has(name)) issues.push({ file, line: document.lineOf(['tools', name]) ?? 1, message: `no tool is called ${name}: correct the name or take it out` });
     check(required_roles, 'role', known.roles, ['tools', name, 'required_roles']);
   }
   if (issues.length > 0) throw new PolicyRefused(issues);

@@ -1,5 +1,5 @@
-import { isMap, isNode, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { z } from 'zod';
+import { isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { type PolicyIssue, PolicyRefused } from './policy-refused.js';
 
 /** Characters of a policy file. */
@@ -33,7 +33,7 @@ export function readYaml<S extends z.ZodType>(file: string, text: string, schema
     return line;
   };
   const at = (node: unknown): number | undefined => {
-    const range = isNode(node) ? (node as Node).range : undefined;
+    const range = isNode(node) ? node.range : undefined;
     return range ? lines.linePos(range[0]).line : undefined;
   };
   const parsed = schema.safeParse(plain);
