@@ -18,7 +18,7 @@ export interface CompileOptions {
 }
 
 /** What policies may not use: nothing that reaches out, reads the process, or answers differently to the same question. */
-export const FORBIDDEN_BUILTINS: readonly string[] = ['http.send', 'net.', 'opa.runtime', 'rego.', 'rand.', 'uuid.rfc4122', 'time.now_ns', 'print', 'trace', 'providers.', 'io.jwt.', 'yaml.', 'sprintf', 'internal.template_string'];
+const FORBIDDEN_BUILTINS: readonly string[] = ['http.send', 'net.', 'opa.runtime', 'rego.', 'rand.', 'uuid.rfc4122', 'time.now_ns', 'print', 'trace', 'providers.', 'io.jwt.', 'yaml.', 'sprintf', 'internal.template_string'];
 const MAX_REGO = 1024 * 1024;
 
 interface Answer { readonly issues?: readonly PolicyIssue[]; readonly wasm?: string }

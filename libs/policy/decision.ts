@@ -1,5 +1,5 @@
 /** Something that an allowance is tied to. Who enforces the decision must know every kind, else the call is denied. */
-export interface Obligation { readonly kind: string; readonly rule_id?: string; readonly message?: string; readonly flag?: string }
+interface Obligation { readonly kind: string; readonly rule_id?: string; readonly message?: string; readonly flag?: string }
 
 /** What a policy answers at `stoa/authz/decision`. */
 export interface Decision {

@@ -13,7 +13,7 @@ export interface EmbeddedPolicy {
 }
 
 /** JSON text of the data document: beyond this a bundle is refused. */
-export const MAX_DATA_BYTES = 8 * 1024 * 1024;
+const MAX_DATA_BYTES = 8 * 1024 * 1024;
 /** Input text: beyond this a call is not decided, and so denied. */
 const MAX_INPUT_BYTES = 1024 * 1024;
 /** 64 KiB each. A rule that wants more memory fails, and so denies. */
