@@ -21,6 +21,27 @@ describe('a resource that is fetched', () => {
     expect(await reading({ body: Buffer.from([0]) }).backend.invoke(call(binding('image/png')))).toMatchObject({ result: { contents: [{ blob: 'AA==' }] } });
   });
 
+  describe('from a template', () => {
+    const url = 'https://docs.example/docs/{section}?version={version}';
+    const read = async (input: object, template = url) => {
+      const { sent, backend } = reading({});
+      const answer = await backend.invoke({ ...call({ kind: 'fetch', url: template, mimeType: 'text/plain' }), input } as ValidatedCall);
+      return { answer, url: sent[0]?.url };
+    };
+    it('has each variable in its place, encoded', async () => {
+      expect((await read({ section: 'a b&c', version: '2=3#' })).url).toBe('https://docs.example/docs/a%20b%26c?version=2%3D3%23');
+    });
+    it.each(['.', '..', '%2e%2e', '%2E.', 'a/b', '..%2f', 'a\\b', 'a\u0000', ''])('sends nothing for the value %j, which could leave its place', async (section) => {
+      expect(await read({ section, version: '1' })).toMatchObject({ answer: { code: 'INVALID_ARGUMENTS' }, url: undefined });
+    });
+    it('sends nothing when a variable is missing, stands in the host, or makes dots of what is around it', async () => {
+      expect((await read({ section: 'a' })).url).toBeUndefined();
+      expect((await read({ host: 'x' }, 'https://{host}/a')).url).toBeUndefined();
+      expect((await read({ x: 'a', y: 'b' }, 'https://{x}@docs.example/{y}')).url).toBeUndefined();
+      expect((await read({ x: '.' }, 'https://docs.example/a/.{x}/b')).url).toBeUndefined();
+    });
+  });
+
   it('is asked for without any credential', async () => {
     const { sent, backend } = reading({});
     await backend.invoke(call(binding('text/plain')));

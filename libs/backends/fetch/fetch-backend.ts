@@ -22,10 +22,12 @@ export class FetchBackend implements Backend {
 
   async invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> {
     const binding = call.target.backend as Extract<BackendBinding, { kind: 'fetch' }>;
+    const url = filled(binding.url, call.input);
+    if (url instanceof Denial) return url;
     const startedAt = performance.now();
     try {
       const { status, body } = await this.options.outbound.request({
-        url: binding.url, method: 'GET', headers: [['accept', `${binding.mimeType}, */*;q=0.1`], ['user-agent', `stoa/${this.options.version}`], ['x-request-id', call.requestId]],
+        url, method: 'GET', headers: [['accept', `${binding.mimeType}, */*;q=0.1`], ['user-agent', `stoa/${this.options.version}`], ['x-request-id', call.requestId]],
         timeoutMs: call.target.timeoutMs, signal: call.exchange.signal,
       });
       if (status < 200 || status >= 300) return new Denial({ code: 'BACKEND_ERROR', message: `The resource cannot be read: its server answered ${status}.`, backendStatus: status });
@@ -39,3 +41,23 @@ export class FetchBackend implements Backend {
     }
   }
 }
+
+/**
+ * The URL with its `{variables}` filled in, each as one percent-encoded piece (RFC 6570 level 1). A value that could leave its
+ * place is refused: dot segments survive encoding (WHATWG URL normalises `%2e%2e` too), and the authority is never the caller's.
+ */
+function filled(template: string, variables: Readonly<Record<string, unknown>>): string | Denial {
+  if (!template.includes('{')) return template;
+  let fault: string | undefined;
+  const url = template.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
+    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    if (typeof value !== 'string' || value === '') fault ??= `${name} is missing`;
+    else if (/^\.{1,2}$/.test(value) || /[\p{Cc}\\/]/u.test(value) || /%2e|%2f|%5c/i.test(value)) fault ??= `${name} is not a single path segment`;
+    return encodeURIComponent(String(value));
+  });
+  if (/^\w+:\/\/[^/?#]*\{/.test(template)) fault ??= 'a variable stands in the address of the server';
+  if (segments(url) !== segments(template.replaceAll(/\{\w+\}/g, 'x'))) fault ??= 'the path would be another one';
+  return fault === undefined ? url : new Denial({ code: 'INVALID_ARGUMENTS', message: `The resource cannot be read: ${fault}.`, issues: [{ pointer: '', message: fault }] });
+}
+
+const segments = (url: string): number | undefined => URL.parse(url)?.pathname.split('/').length;
