@@ -20,7 +20,7 @@ export function explain(context: Context, args: Readonly<Record<string, unknown>
   for (const parameter of context.binding.parameters) {
     const value = args[parameter.argument];
     if (value === undefined) continue;
-    const because = ofParameter(parameter, value, context) ?? (clashes(parameter, value, context.binding) ? 'name-clash' : undefined) ?? (parameter.in === 'cookie' && cookies.length > 1 ? 'several-cookies' : undefined);
+    const because = ofParameter(parameter, value, context) ?? (clashes(parameter, context.binding, args) ? 'name-clash' : undefined) ?? (parameter.in === 'cookie' && cookies.length > 1 ? 'several-cookies' : undefined);
     if (because) found.push({ argument: parameter.argument, because });
   }
   const { body } = context.binding;
@@ -63,9 +63,14 @@ function ofParameter(parameter: RestParameter, value: unknown, { swagger2 }: Con
   return undefined;
 }
 /** An exploded object has keys of its own, which may be the names of other parameters. */
-function clashes(parameter: RestParameter, value: unknown, binding: RestBinding): boolean {
-  if (parameter.in !== 'query' || !isObject(value) || parameter.style !== 'form' || !parameter.explode) return false;
-  return Object.keys(value).some((key) => binding.parameters.some((other) => other.in === 'query' && other.name === key));
+/** Whether an exploded object brings a query name that another parameter, or another exploded object, brings too. */
+function clashes(parameter: RestParameter, { parameters }: RestBinding, args: Readonly<Record<string, unknown>>): boolean {
+  const names = explodedNames(parameter, args);
+  return names.length > 0 && parameters.some((other) => other !== parameter && other.in === 'query' && (names.includes(other.name) || explodedNames(other, args).some((name) => names.includes(name))));
+}
+function explodedNames({ in: place, style, explode, argument }: RestParameter, args: Readonly<Record<string, unknown>>): readonly string[] {
+  const value = args[argument];
+  return place === 'query' && style === 'form' && explode && isObject(value) ? Object.keys(value) : [];
 }
 const keysEscape = (value: object): boolean => Object.keys(value).some((key) => !/^[A-Za-z0-9\-._~]*$/.test(key));
 
