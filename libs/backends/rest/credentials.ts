@@ -1,5 +1,6 @@
 import type { ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
+import type { OutboundResponse } from '#libs/core/outbound.js';
 import type { CredentialResolver, Eventually } from '#libs/core/ports.js';
 import type { RestBinding } from '#libs/core/rest-binding.js';
 import type { AppliedCredential } from './request.js';
@@ -45,12 +46,33 @@ function resolve(resolver: CredentialResolver, api: NonNullable<ValidatedCall['a
 const allOf = (resolved: readonly (AppliedCredential | Denial)[]): readonly AppliedCredential[] | Denial =>
   resolved.find((one) => one instanceof Denial) ?? (resolved as readonly AppliedCredential[]);
 
+const REDACTED = '[redacted]';
+/** How a request may carry the secret, and how a text may quote that. */
+const forms = (secret: string): string[] => [...new Set([secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1), Buffer.from(secret).toString('base64')])];
+
 /** `text` with every known secret, and the forms in which a request carries it, replaced. */
 export function scrub(text: string, secrets: readonly string[]): string {
   let clean = text;
   for (const secret of secrets) {
     if (secret.length < 4) continue;
-    for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')]) clean = clean.replaceAll(form, '[redacted]');
+    for (const form of forms(secret)) clean = clean.replaceAll(form, REDACTED);
   }
   return clean;
+}
+
+/**
+ * The answer without the secrets that its request carried: a backend that quotes its request must not hand them to the caller. Bytes are
+ * searched, so that the charset does not matter. What is shorter than 8 letters stays: it is as likely to be data.
+ */
+export function withoutSecrets(response: OutboundResponse, credentials: readonly AppliedCredential[]): OutboundResponse {
+  const secrets = credentials.flatMap(({ slot, secret }) => (slot.type === 'basic' ? [secret, secret.slice(secret.indexOf(':') + 1)] : [secret])).filter(({ length }) => length >= 8);
+  if (secrets.length === 0) return response;
+  const { location } = response.headers;
+  const headers = location === undefined ? response.headers : { ...response.headers, location: scrub(location, secrets) };
+  const bytes = Buffer.from(response.body.buffer, response.body.byteOffset, response.body.byteLength);
+  const found = secrets.flatMap(forms).filter((form) => bytes.includes(form));
+  if (found.length === 0) return { ...response, headers };
+  let text = bytes.toString('latin1');
+  for (const form of found) text = text.replaceAll(Buffer.from(form).toString('latin1'), REDACTED);
+  return { ...response, headers, body: Buffer.from(text, 'latin1') };
 }

@@ -228,6 +228,29 @@ describe('credentials', () => {
     expect(secret !== '' && JSON.stringify(denial).includes(JSON.stringify(secret).slice(1, -1))).toBe(false);
   });
 
+  it.each([
+    { name: 'bearer', slot: 'token', secret: 'token-"81f3"-long' },
+    { name: 'key in the query', slot: 'key', secret: 'key/81f3&long' },
+    { name: 'user and password', slot: 'user', secret: 'ada:correct-hörse' },
+  ])('are not handed to the caller by a backend that quotes its request ($name)', async ({ slot, secret }) => {
+    for (const status of [200, 500]) {
+      const { rest, baseUrl, seen } = await backend((request, response) => {
+        const quoted = { url: request.url, authorization: request.headers.authorization, secret, password: secret.split(':').at(-1), kept: 'hé' };
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(quoted));
+      }, { credentials: { resolve: () => secret } });
+      // oxlint-disable-next-line no-await-in-loop -- two answers, one after the other
+      const text = textOf(await toolResult(rest, call(baseUrl, { binding: { security: [[slot]] }, slots, credentials: bound(slot) })));
+      expect(JSON.parse(text)).toMatchObject({ secret: '[redacted]', kept: 'hé' });
+      for (const form of [secret, secret.split(':').at(-1) ?? '', encodeURIComponent(secret), Buffer.from(secret).toString('base64')]) expect(text).not.toContain(form);
+      expect(seen).toHaveLength(1);
+    }
+  });
+
+  it('leave the answer as it is where it does not quote them, and where they are too short to be told from data', async () => {
+    const { rest, baseUrl } = await backend(json({ pin: 'abcd' }), { credentials: { resolve: () => 'abcd' } });
+    expect(textOf(await toolResult(rest, call(baseUrl, { binding: { security: [['token']] }, slots, credentials: bound('token') })))).toBe('{"pin":"abcd"}');
+  });
+
   it('are in no text of a failure', async () => {
     const outbound = { request: async () => { throw new (await import('#libs/core/outbound.js')).OutboundFailure('unreachable', 'GET /pets?api_key=s3cret-key with Bearer s3cret-token failed'); } };
     const rest = new RestBackend({ outbound, version: '1', credentials: resolver });

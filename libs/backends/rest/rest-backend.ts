@@ -6,7 +6,7 @@ import type { RestBinding } from '#libs/core/rest-binding.js';
 import type { ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import { answerOf } from './answer.js';
-import { gatherCredentials, scrub } from './credentials.js';
+import { gatherCredentials, scrub, withoutSecrets } from './credentials.js';
 import { type BuiltRequest, buildRequest } from './request.js';
 
 export interface RestBackendOptions {
@@ -64,7 +64,7 @@ export class RestBackend implements Backend {
         ...(this.options.maxResponseBytes === undefined ? {} : { maxBytes: this.options.maxResponseBytes }),
       });
       status = response.status;
-      return this.#answer(call, response, performance.now() - startedAt);
+      return this.#answer(call, credentials.length === 0 ? response : withoutSecrets(response, credentials), performance.now() - startedAt);
     } catch (failure) {
       if (!(failure instanceof OutboundFailure)) throw failure;
       error = failure.kind;
