@@ -1,3 +1,5 @@
+import type { ErrorCode } from './errors.js';
+
 /** Outbound HTTP as the rest of the product sees it; `libs/egress` is the only implementation. Never follows redirects. */
 export interface Outbound {
   /** Rejects with `OutboundFailure`, and with nothing else. */
@@ -33,3 +35,14 @@ export class OutboundFailure extends Error {
     options?: { cause?: unknown },
   ) { super(message, options); }
 }
+
+/** The code under which each failure reaches a caller. */
+export const OUTBOUND_CODES: Readonly<Record<OutboundFailure['kind'], ErrorCode>> = {
+  'refused-address': 'EGRESS_REFUSED',
+  'invalid-request': 'EGRESS_REFUSED',
+  unreachable: 'BACKEND_UNREACHABLE',
+  timeout: 'BACKEND_TIMEOUT',
+  'too-large': 'BACKEND_RESPONSE_TOO_LARGE',
+  aborted: 'CANCELLED',
+  'bad-encoding': 'BACKEND_ERROR',
+};

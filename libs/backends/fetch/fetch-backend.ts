@@ -1,19 +1,10 @@
 import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
-import { Denial, type ErrorCode } from '#libs/core/errors.js';
-import { type Outbound, OutboundFailure } from '#libs/core/outbound.js';
+import { Denial } from '#libs/core/errors.js';
+import { OUTBOUND_CODES, type Outbound, OutboundFailure } from '#libs/core/outbound.js';
 import type { Backend } from '#libs/core/ports.js';
 import type { ResourceContents } from '#libs/core/result.js';
 import type { BackendBinding } from '#libs/core/target.js';
 
-const CODES: Readonly<Record<OutboundFailure['kind'], ErrorCode>> = {
-  'refused-address': 'EGRESS_REFUSED',
-  'invalid-request': 'EGRESS_REFUSED',
-  unreachable: 'BACKEND_UNREACHABLE',
-  timeout: 'BACKEND_TIMEOUT',
-  'too-large': 'BACKEND_RESPONSE_TOO_LARGE',
-  aborted: 'CANCELLED',
-  'bad-encoding': 'BACKEND_ERROR',
-};
 const TEXT = /^(?:text\/|image\/svg\+xml|application\/(?:[\w.+-]*\+)?(?:json|xml|yaml)\b|application\/(?:x-)?(?:yaml|javascript|ndjson|toml|graphql|sql))/i;
 
 /** Reads a resource from its URL through egress: no credential, no redirect. A resource has no tool error, so every failure is a denial. */
@@ -37,7 +28,7 @@ export class FetchBackend implements Backend {
       return { result: { type: 'resource', contents: [contents] }, outcome: 'success', latencyMs: performance.now() - startedAt, bytes: bytes.length };
     } catch (failure) {
       if (!(failure instanceof OutboundFailure)) throw failure;
-      return new Denial({ code: CODES[failure.kind], message: `The resource cannot be read: ${failure.message}.` });
+      return new Denial({ code: OUTBOUND_CODES[failure.kind], message: `The resource cannot be read: ${failure.message}.` });
     }
   }
 }

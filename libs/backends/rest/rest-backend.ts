@@ -1,6 +1,6 @@
 import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
-import { Denial, type ErrorCode } from '#libs/core/errors.js';
-import { type Outbound, OutboundFailure, type OutboundResponse } from '#libs/core/outbound.js';
+import { Denial } from '#libs/core/errors.js';
+import { OUTBOUND_CODES, type Outbound, OutboundFailure, type OutboundResponse } from '#libs/core/outbound.js';
 import type { Backend, CredentialResolver } from '#libs/core/ports.js';
 import type { RestBinding } from '#libs/core/rest-binding.js';
 import type { ToolResult } from '#libs/core/result.js';
@@ -27,16 +27,6 @@ export interface BackendSpan {
   readonly tracestate: string | undefined;
   end(outcome: { statusCode?: number; error?: string }): void;
 }
-
-const TEXTS: Readonly<Record<OutboundFailure['kind'], ErrorCode>> = {
-  'refused-address': 'EGRESS_REFUSED',
-  'invalid-request': 'EGRESS_REFUSED',
-  unreachable: 'BACKEND_UNREACHABLE',
-  timeout: 'BACKEND_TIMEOUT',
-  'too-large': 'BACKEND_RESPONSE_TOO_LARGE',
-  aborted: 'CANCELLED',
-  'bad-encoding': 'BACKEND_ERROR',
-};
 
 /** Calls operations of HTTP APIs. A backend's own failure is a tool error with the backend's own text; no credential is in any text. */
 export class RestBackend implements Backend {
@@ -102,6 +92,6 @@ export class RestBackend implements Backend {
 }
 
 function failed(kind: Exclude<OutboundFailure['kind'], 'aborted'>, message: string, latencyMs: number): BackendAnswer {
-  const result: ToolResult = { type: 'tool', isError: true, content: [{ type: 'text', text: `Request to backend failed: ${message}` }], meta: { error_code: TEXTS[kind] } };
+  const result: ToolResult = { type: 'tool', isError: true, content: [{ type: 'text', text: `Request to backend failed: ${message}` }], meta: { error_code: OUTBOUND_CODES[kind] } };
   return { result, outcome: kind === 'timeout' ? 'timeout' : 'error', latencyMs, bytes: 0 };
 }
