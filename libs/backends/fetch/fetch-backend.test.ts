@@ -39,6 +39,7 @@ describe('a resource that is fetched', () => {
       expect((await read({ host: 'x' }, 'https://{host}/a')).url).toBeUndefined();
       expect((await read({ x: 'a', y: 'b' }, 'https://{x}@docs.example/{y}')).url).toBeUndefined();
       expect((await read({ x: '.' }, 'https://docs.example/a/.{x}/b')).url).toBeUndefined();
+      expect((await read({ x: 'e' }, 'https://docs.example/a/%2{x}/b')).url).toBeUndefined();
     });
   });
 
