@@ -54,6 +54,8 @@ export interface AuthenticatedCall {
   readonly tracestate: string | undefined;
   /** `X-Consumer-ID`, else `unknown`. */
   readonly consumer: string;
+  /** `Idempotency-Key` of the caller: the same key within a day is the same call, charged once. */
+  readonly idempotencyKey?: string | undefined;
   /** Monotonic milliseconds when the door took the call. */
   readonly startedAt: number;
 }
@@ -61,7 +63,9 @@ export interface ResolvedCall extends AuthenticatedCall { readonly target: Targe
 export interface AuthorizedCall extends ResolvedCall { readonly decision: Allow }
 export interface AdmittedCall extends AuthorizedCall { readonly quota: QuotaGrant | undefined }
 export interface ValidatedCall extends AdmittedCall { readonly input: Readonly<Record<string, unknown>> }
-export interface AnsweredCall extends ValidatedCall { readonly answer: BackendAnswer }
+/** On record before the backend is touched: `callId` names it in usage events, ledger and audit. */
+export interface RecordedCall extends ValidatedCall { readonly callId: string }
+export interface AnsweredCall extends RecordedCall { readonly answer: BackendAnswer }
 export interface RedactedCall extends AnsweredCall { readonly result: CallResult }
 
 /** How a call ended: the furthest state it reached, and what stopped it there, if anything did. */

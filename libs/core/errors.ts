@@ -23,6 +23,9 @@ export type ErrorCode =
 /** One thing wrong with the arguments, as a JSON Pointer (RFC 6901) into them. */
 export interface ArgumentIssue { readonly pointer: string; readonly message: string }
 
+/** Which rule refused, under which policy: for records and explanations, never for the caller. */
+export interface Refused { readonly ruleId: string; readonly policyRevision: string }
+
 export interface DenialFacts {
   readonly code: ErrorCode;
   /** What the caller may read. Never names a rule, a host of ours, a secret or another tenant's thing. */
@@ -36,6 +39,8 @@ export interface DenialFacts {
   readonly backendStatus?: number;
   /** Of the limit that was spent, for `RATE_LIMITED` and `QUOTA_EXCEEDED`. */
   readonly quota?: QuotaGrant;
+  /** Set where a policy decided. */
+  readonly decision?: Refused;
 }
 
 /** A stage's "no". A value, not an exception: refusing costs no stack trace. */
@@ -48,6 +53,7 @@ export class Denial {
   readonly missingScopes: readonly string[] | undefined;
   readonly backendStatus: number | undefined;
   readonly quota: QuotaGrant | undefined;
+  readonly decision: Refused | undefined;
   constructor(facts: DenialFacts) {
     this.code = facts.code;
     this.message = facts.message;
@@ -57,6 +63,7 @@ export class Denial {
     this.missingScopes = facts.missingScopes;
     this.backendStatus = facts.backendStatus;
     this.quota = facts.quota;
+    this.decision = facts.decision;
   }
 }
 

@@ -13,6 +13,7 @@ const passing: Stages = {
   authorize: (c) => ({ ...c, decision: { ruleId: 'r', policyRevision: '1' } }),
   rateLimit: (c) => ({ ...c, quota: undefined }),
   validate: (c) => ({ ...c, input: {} }),
+  record: (c) => ({ ...c, callId: 'b-1' }),
   invoke: async (c) => ({ ...c, answer: { result: { type: 'tool', content: [{ type: 'text', text: 'secret' }], isError: false }, outcome: 'success', latencyMs: 3, bytes: 6 } }),
   redact: (c) => ({ ...c, result: { type: 'tool', content: [{ type: 'text', text: '***' }], isError: false } }),
   settle: () => {},
@@ -24,7 +25,7 @@ const call = (): AuthenticatedCall => ({
 });
 
 describe('a call', () => {
-  const facts = { resolve: 'target', authorize: 'decision', rateLimit: 'quota', validate: 'input', invoke: 'answer', redact: 'result' } as const;
+  const facts = { resolve: 'target', authorize: 'decision', rateLimit: 'quota', validate: 'input', record: 'callId', invoke: 'answer', redact: 'result' } as const;
 
   describe.each(Object.entries(facts))('stopped by %s', (stage, missing) => {
     it.each([

@@ -1,4 +1,4 @@
-import type { AdmittedCall, AnsweredCall, AuthenticatedCall, AuthorizedCall, Ending, RedactedCall, ResolvedCall, ValidatedCall } from './call.js';
+import type { AdmittedCall, AnsweredCall, AuthenticatedCall, AuthorizedCall, Ending, RecordedCall, RedactedCall, ResolvedCall, ValidatedCall } from './call.js';
 import { Denial, Unavailable } from './errors.js';
 import type { Eventually, Settlement } from './ports.js';
 import type { CallResult } from './result.js';
@@ -9,7 +9,8 @@ export interface Stages extends Settlement {
   authorize(call: ResolvedCall): Eventually<AuthorizedCall | Denial>;
   rateLimit(call: AuthorizedCall): Eventually<AdmittedCall | Denial>;
   validate(call: AdmittedCall): Eventually<ValidatedCall | Denial>;
-  invoke(call: ValidatedCall): Eventually<AnsweredCall | Denial>;
+  record(call: ValidatedCall): Eventually<RecordedCall | Denial>;
+  invoke(call: RecordedCall): Eventually<AnsweredCall | Denial>;
   redact(call: AnsweredCall): Eventually<RedactedCall | Denial>;
 }
 export type RunCall = (call: AuthenticatedCall) => Promise<CallResult | Denial>;
@@ -23,7 +24,7 @@ export const callLine = (on: Stages): RunCall => async (call) => {
     return on.settle({ reached, denial, durationMs: performance.now() - call.startedAt });
   };
   try {
-    // `await` only what is a promise: five of the six stages mostly answer at once.
+    // `await` only what is a promise: six of the seven stages mostly answer at once.
     const step: Eventually<ResolvedCall | Denial> = on.resolve(call);
     const resolved = step instanceof Promise ? await step : step;
     if (resolved instanceof Denial) { await end(resolved); return resolved; }
@@ -44,7 +45,12 @@ export const callLine = (on: Stages): RunCall => async (call) => {
     if (validated instanceof Denial) { await end(validated); return validated; }
     reached = validated;
 
-    const answered = await on.invoke(validated);
+    const noted = on.record(validated);
+    const recorded = noted instanceof Promise ? await noted : noted;
+    if (recorded instanceof Denial) { await end(recorded); return recorded; }
+    reached = recorded;
+
+    const answered = await on.invoke(recorded);
     if (answered instanceof Denial) { await end(answered); return answered; }
     reached = answered;
 

@@ -1,4 +1,5 @@
 import type { Allow, AuthorizedCall, BackendAnswer, Ending, ResolvedCall, ValidatedCall } from './call.js';
+import type { RecordedPrincipal } from './call-record.js';
 import type { ArgumentIssue, Denial } from './errors.js';
 import type { Principal } from './principal.js';
 import type { QuotaGrant } from './quota.js';
@@ -35,9 +36,37 @@ export interface ArgumentValidator {
 /** One per binding kind. A backend's own failure is an answer with `isError`; a denial is for what stopped the call on our side. */
 export interface Backend { invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> }
 /** Fails closed: a redactor that throws turns the call into an error, never into raw data. */
-export interface Redactor { redact(result: CallResult, call: ValidatedCall): Eventually<CallResult> }
+export interface Redactor {
+  redact(result: CallResult, call: ValidatedCall): Eventually<CallResult>;
+  /** What may be kept of the arguments in records. Left out: nothing is. */
+  redactArguments?(args: unknown, target: Target): { readonly value: unknown; readonly replaced: number };
+}
 /** Told of each ending exactly once, durable before the reply is sent when it promises so. Must not reject. */
 export interface Settlement { settle(ending: Ending): Eventually<void> }
+/**
+ * Accounts for calls. `intent` puts the call on record before its backend is touched and answers its id; it refuses (`UNAVAILABLE`,
+ * `QUOTA_EXCEEDED`) what could not be accounted for. `settle` writes the one `CallRecord` of each ending, durable before the reply leaves.
+ */
+export interface UsageMeter extends Settlement { intent(call: ValidatedCall): Eventually<string | Denial> }
+/** What an administrator changed, or was refused. */
+export interface AdminChange {
+  readonly requestId: string;
+  /** The tenant whose things were changed; undefined: the platform's. */
+  readonly tenant: TenantSlug | undefined;
+  readonly principal: RecordedPrincipal;
+  /** `METHOD /route` as the admin API's description has it. */
+  readonly action: string;
+  /** The path's parameters by name. */
+  readonly object: Readonly<Record<string, string>>;
+  readonly effect: 'allow' | 'deny';
+  readonly reason?: string;
+  /** HTTP status of the answer. */
+  readonly status: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+/** The trail of administration. Rejects with `Unavailable` when a change cannot be put on record: then it must not be made. */
+export interface AdminAudit { record(change: AdminChange): Promise<void> }
 export interface CredentialResolver {
   /** The secret's current value. A denial `CREDENTIAL_MISSING` names the slot, never the value. */
   resolve(tenant: TenantSlug, reference: CredentialReference): Eventually<string | Denial>;

@@ -19,6 +19,8 @@ export const RATE_LIMITER = Symbol('RateLimiter');
 export const CONCURRENCY_LIMITER = Symbol('ConcurrencyLimiter');
 export const VALIDATOR = Symbol('ArgumentValidator');
 export const REDACTOR = Symbol('Redactor');
+export const USAGE_METER = Symbol('UsageMeter');
+export const ADMIN_AUDIT = Symbol('AdminAudit');
 
 /** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
 export const BACKEND = {

@@ -39,6 +39,7 @@ const fixtureLine = (catalogue: FixtureCatalogue, stages: Partial<Stages> = {}):
   authorize: (call) => Object.assign(call, { decision: { ruleId: 'open', policyRevision: '0' } }),
   rateLimit: (call) => Object.assign(call, { quota: undefined }),
   validate: validate(createArgumentValidator()),
+  record: (call) => Object.assign(call, { callId: call.requestId }),
   invoke: invoke({ fixture: catalogue.backend } as Parameters<typeof invoke>[0]),
   redact: (call) => Object.assign(call, { result: call.answer.result }),
   settle: () => undefined,

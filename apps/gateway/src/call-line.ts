@@ -1,7 +1,7 @@
 import { callLine, type RunCall } from '#libs/core/pipeline.js';
-import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
 import type { Catalogue } from '#libs/core/catalogue.js';
-import { authorize, invoke, rateLimit, redact, validate } from '#libs/core/stages/govern.js';
+import { authorize, invoke, rateLimit, record, redact, validate } from '#libs/core/stages/govern.js';
 import { type PlatformTargets, resolve } from '#libs/core/stages/resolve.js';
 import type { Backends } from './parts.js';
 
@@ -11,6 +11,7 @@ interface Governance {
   readonly limiter: RateLimiter;
   readonly concurrency?: ConcurrencyLimiter | undefined;
   readonly validator: ArgumentValidator;
+  readonly meter: UsageMeter | undefined;
   readonly redactor: Redactor;
   readonly backends: Backends;
 }
@@ -22,11 +23,16 @@ export function composeCallLine(on: Governance, platform: PlatformTargets & { re
     authorize: authorize(on.policy),
     rateLimit: rateLimit(on.limiter),
     validate: validate(on.validator),
+    record: record(on.meter ?? UNMETERED),
     invoke: invoke({ ...on.backends, builtin: platform.backend }, on.concurrency),
     redact: redact(on.redactor),
-    settle: settleAll(settlements),
+    // The meter settles first: what follows may tell of what is on record.
+    settle: settleAll(on.meter ? [on.meter, ...settlements] : settlements),
   });
 }
+
+/** Where nobody counts, a call has no id beside its request's. */
+const UNMETERED: Pick<UsageMeter, 'intent'> = { intent: (call) => call.requestId };
 
 /** Each in turn; awaits only what is a promise. */
 const settleAll = (settlements: readonly Settlement[]): Settlement['settle'] => (ending) => {

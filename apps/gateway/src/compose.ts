@@ -61,7 +61,7 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const settlements = [observeCalls(logger, metrics, called)];
   const policy = ports.policy ?? DENIED;
   const line = composeCallLine({
-    catalogue, validator, concurrency, backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ?? UNLIMITED, redactor: ports.redactor ?? AS_IT_IS,
+    catalogue, validator, concurrency, backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ?? UNLIMITED, meter: ports.meter, redactor: ports.redactor ?? AS_IT_IS,
   }, platform, settlements);
   return {
     build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, tenants,
@@ -71,7 +71,7 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
 
 function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
   const modules: Readonly<Record<string, unknown>> = {
-    authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
+    authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, metering: ports.meter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
     'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
     'rest backend': backends.rest, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
   };

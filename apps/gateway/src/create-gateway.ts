@@ -1,6 +1,6 @@
 import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CATALOGUE, CATALOGUE_SOURCE, LOG, POLICY, RATE_LIMITER, REDACTOR, TRACING, VALIDATOR } from '#libs/core/tokens.js';
+import { CATALOGUE, CATALOGUE_SOURCE, LOG, POLICY, RATE_LIMITER, REDACTOR, TRACING, USAGE_METER, VALIDATOR } from '#libs/core/tokens.js';
 import { Metrics } from '#libs/observability/metrics.js';
 import { GatewayModule } from './gateway.module.js';
 import { openServer } from './open-server.js';
@@ -22,7 +22,7 @@ class GivenPorts {}
 function given(parts: GatewayParts): DynamicModule {
   const values: readonly (readonly [InjectionToken, unknown])[] = [
     [LOG, parts.logger], [Metrics, parts.metrics], [TRACING, parts.tracing], [CATALOGUE, parts.catalogue], [CATALOGUE_SOURCE, parts.source], [POLICY, parts.policy],
-    [RATE_LIMITER, parts.limiter], [VALIDATOR, parts.validator], [REDACTOR, parts.redactor],
+    [RATE_LIMITER, parts.limiter], [VALIDATOR, parts.validator], [REDACTOR, parts.redactor], [USAGE_METER, parts.meter],
   ];
   const providers = values.flatMap(([provide, useValue]) => (useValue === undefined ? [] : [{ provide, useValue }]));
   return { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Catalogue, CatalogueSource } from '#libs/core/catalogue.js';
-import type { ArgumentValidator, Backend, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, UsageMeter } from '#libs/core/ports.js';
 import type { BackendBinding } from '#libs/core/target.js';
 import type { Tracing } from '#libs/core/tracing.js';
 import type { Logger } from '#libs/observability/logger.js';
@@ -61,6 +61,7 @@ export interface GatewayParts extends Omit<GatewayOptions, 'metricsRoute'> {
   readonly limiter: RateLimiter | undefined;
   readonly validator: ArgumentValidator;
   readonly redactor: Redactor | undefined;
+  readonly meter?: UsageMeter;
 }
 
 export interface TenantSummary { readonly id: string; readonly revision: number }

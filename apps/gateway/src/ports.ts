@@ -1,8 +1,8 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import type { Catalogue, CatalogueSource } from '#libs/core/catalogue.js';
-import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, TokenVerifier } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, TokenVerifier, UsageMeter } from '#libs/core/ports.js';
 import {
-  BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, LOG, POLICY, RATE_LIMITER, READINESS, REDACTOR, TOKEN_VERIFIER, TRACING, VALIDATOR,
+  BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, LOG, POLICY, RATE_LIMITER, READINESS, REDACTOR, TOKEN_VERIFIER, TRACING, USAGE_METER, VALIDATOR,
 } from '#libs/core/tokens.js';
 import type { Tracing } from '#libs/core/tracing.js';
 import type { Logger } from '#libs/observability/logger.js';
@@ -20,6 +20,7 @@ export class Ports {
   @Optional() @Inject(RATE_LIMITER) readonly limiter?: RateLimiter;
   @Optional() @Inject(CONCURRENCY_LIMITER) readonly concurrency?: ConcurrencyLimiter;
   @Optional() @Inject(REDACTOR) readonly redactor?: Redactor;
+  @Optional() @Inject(USAGE_METER) readonly meter?: UsageMeter;
   @Optional() @Inject(Metrics) readonly metrics?: Metrics;
   @Optional() @Inject(TRACING) readonly tracing?: Tracing;
   @Optional() @Inject(BACKEND.rest) readonly rest?: Backend;

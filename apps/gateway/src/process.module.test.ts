@@ -28,7 +28,7 @@ afterEach(() => app.close());
 
 describe('each module can be switched off by configuration, and the process starts and says so', () => {
   /** What this version does not have yet, or what needs an address to be on. */
-  const ALWAYS = ['rate limits', 'redaction', 'tracing'];
+  const ALWAYS = ['rate limits', 'metering', 'redaction', 'tracing'];
   it.each<{ name: string; env: Environment; says: readonly string[]; gone?: string }>([
     { name: 'nothing', env: {}, says: [] },
     { name: 'authentication', env: { AUTH_ENABLED: 'false' }, says: ['authentication'], gone: '/.well-known/oauth-protected-resource' },

@@ -1,6 +1,6 @@
-import type { AdmittedCall, AnsweredCall, AuthorizedCall, RedactedCall, ResolvedCall, ValidatedCall } from '../call.js';
+import type { AdmittedCall, AnsweredCall, AuthorizedCall, RecordedCall, RedactedCall, ResolvedCall, ValidatedCall } from '../call.js';
 import { Denial } from '../errors.js';
-import type { ArgumentValidator, Backend, ConcurrencyLimiter, Eventually, PolicyDecisionPoint, RateLimiter, Redactor } from '../ports.js';
+import type { ArgumentValidator, Backend, ConcurrencyLimiter, Eventually, PolicyDecisionPoint, RateLimiter, Redactor, UsageMeter } from '../ports.js';
 import type { BackendBinding } from '../target.js';
 
 /** Adds one fact to the call in place: a call is one object from door to ending. */
@@ -26,7 +26,11 @@ export const validate = (validator: ArgumentValidator) => (call: AdmittedCall): 
   return new Denial({ code: 'INVALID_ARGUMENTS', message: `Invalid arguments for ${call.target.name}: ${listed}`, issues: verdict.issues });
 };
 
-export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>, concurrency?: ConcurrencyLimiter) => async (call: ValidatedCall): Promise<AnsweredCall | Denial> => {
+/** Nothing is asked of a backend that is not on record. */
+export const record = (meter: Pick<UsageMeter, 'intent'>) => (call: ValidatedCall): Eventually<RecordedCall | Denial> =>
+  then(meter.intent(call), (callId) => adding(call, 'callId', callId));
+
+export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>, concurrency?: ConcurrencyLimiter) => async (call: RecordedCall): Promise<AnsweredCall | Denial> => {
   const backend = backends[call.target.backend.kind];
   if (!backend) return new Denial({ code: 'UNAVAILABLE', message: `No backend of kind ${call.target.backend.kind} is enabled here.` });
   const release = concurrency?.acquire(call);
