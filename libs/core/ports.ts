@@ -14,9 +14,17 @@ export type Eventually<T> = T | Promise<T>;
 export interface TokenVerifier {
   /**
    * `token` is the credential of an `Authorization: Bearer` header, without the scheme. Answers a denial
-   * `UNAUTHENTICATED` for anything not proved; rejects with `Unavailable` when no key could ever be fetched.
+   * `UNAUTHENTICATED` for anything not proved, and `FORBIDDEN` for a proved principal that may not come in; rejects with
+   * `Unavailable` when nobody can be proved now.
    */
   verify(token: string): Eventually<Principal | Denial>;
+  /** As `verify`, for the credential of an `Authorization: Basic` header as it came (base64). Without it the scheme is refused. */
+  verifyBasic?(credential: string): Eventually<Principal | Denial>;
+}
+/** Proves one kind of bearer credential, which is told from all others by its form. */
+export interface CredentialVerifier extends TokenVerifier {
+  /** Cheap, and true for every credential of this kind, good or bad: no other verifier is asked about it then. */
+  takes(token: string): boolean;
 }
 /** Asked with the resolved target and the parsed arguments; an engine that cannot answer must deny. */
 export interface PolicyDecisionPoint { decide(call: ResolvedCall): Eventually<Allow | Denial> }

@@ -15,4 +15,10 @@ export interface Principal {
   readonly scopes: ReadonlySet<string>;
   /** Seconds since the epoch when the credential ends; open streams are closed then. */
   readonly expiresAt: number;
+  /** What proved it; undefined: a token of an issuer. */
+  readonly credential?: 'api-key' | 'client-secret' | 'capability' | 'static-token' | 'debug-header';
+  /** The only tools that this credential may list and call, by name; undefined: whatever the policy allows. It may do nothing else, such as administer. */
+  readonly allowedTools?: ReadonlySet<string>;
+  /** How strongly the person signed in: the token's `acr` (OpenID Connect Core 1.0 §2). */
+  readonly acr?: string;
 }

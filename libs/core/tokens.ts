@@ -13,6 +13,10 @@ export const CONTROL_STORE = Symbol('ControlStore');
 export const CATALOGUE_SOURCE = Symbol('CatalogueSource');
 export const CATALOGUE = Symbol('Catalogue');
 export const TOKEN_VERIFIER = Symbol('TokenVerifier');
+/** A `CredentialVerifier` for each kind of bearer credential beside the tokens of issuers; `TOKEN_VERIFIER` asks those that a process has. */
+export const CREDENTIAL_VERIFIER = { apiKey: Symbol('CredentialVerifier apiKey'), capability: Symbol('CredentialVerifier capability') };
+export const API_KEY_STORE = Symbol('ApiKeyStore');
+export const API_KEY_DIRECTORY = Symbol('ApiKeyDirectory');
 export const CREDENTIAL_RESOLVER = Symbol('CredentialResolver');
 export const POLICY = Symbol('PolicyDecisionPoint');
 export const RATE_LIMITER = Symbol('RateLimiter');
