@@ -1,4 +1,4 @@
-import type { Allow, AuthorizedCall, BackendAnswer, Ending, ResolvedCall, ValidatedCall } from './call.js';
+import type { Allow, AuthenticatedCall, AuthorizedCall, BackendAnswer, Ending, ResolvedCall, ValidatedCall } from './call.js';
 import type { RecordedPrincipal } from './call-record.js';
 import type { ArgumentIssue, Denial } from './errors.js';
 import type { Principal } from './principal.js';
@@ -25,6 +25,11 @@ export interface TokenVerifier {
 export interface CredentialVerifier extends TokenVerifier {
   /** Cheap, and true for every credential of this kind, good or bad: no other verifier is asked about it then. */
   takes(token: string): boolean;
+}
+/** Asked of every call before anything else of the line, at every door: whether its credential is good for this very call. */
+export interface CallGuard {
+  /** Undefined: it is. Rejects with `Unavailable` when that cannot be known now. */
+  check(call: AuthenticatedCall): Eventually<Denial | undefined>;
 }
 /** Asked with the resolved target and the parsed arguments; an engine that cannot answer must deny. */
 export interface PolicyDecisionPoint { decide(call: ResolvedCall): Eventually<Allow | Denial> }

@@ -21,4 +21,19 @@ export interface Principal {
   readonly allowedTools?: ReadonlySet<string>;
   /** How strongly the person signed in: the token's `acr` (OpenID Connect Core 1.0 §2). */
   readonly acr?: string;
+  /** Who acts for the subject, nearest first (RFC 8693 §4.1 `act`): subjects or client ids. Undefined: nobody but its client. */
+  readonly actors?: readonly string[];
+  /** What a capability token confines its holder to, beside `allowedTools`. */
+  readonly capability?: CapabilityFacts;
+}
+
+export interface CapabilityFacts {
+  /** Its own `jti`, then those of the capability tokens that it was derived from, nearest first: revoking one revokes it. */
+  readonly lineage: readonly string[];
+  /** Of each tool that is confined to some of its operations. */
+  readonly operations: ReadonlyMap<string, ReadonlySet<string>>;
+  /** SHA-256 (base64url) of the one request that it is good for, in its canonical form (RFC 8785). */
+  readonly requestHash?: string;
+  /** It is spent by its first call. */
+  readonly oneTime: boolean;
 }
