@@ -3,9 +3,10 @@ import type { OperationClass, Target } from './target.js';
 
 /**
  * How a call ended, for whoever counts it. `denied`: policy, scope or quota of money said no; `rejected`: its arguments were refused or nothing
- * by that name is visible; `unavailable`: something of ours was away, nothing was called.
+ * by that name is visible; `unavailable`: something of ours was away, nothing was called; `unknown`: the gateway died
+ * while the backend was asked, and nobody knows whether it answered.
  */
-export type CallOutcome = 'success' | 'error' | 'timeout' | 'denied' | 'rate_limited' | 'rejected' | 'cancelled' | 'unavailable' | 'input_required';
+export type CallOutcome = 'success' | 'error' | 'timeout' | 'denied' | 'rate_limited' | 'rejected' | 'cancelled' | 'unavailable' | 'input_required' | 'unknown';
 
 /** Who called, without any credential. */
 export interface RecordedPrincipal {
@@ -47,7 +48,7 @@ export interface RecordedDecision {
  */
 export interface CallRecord {
   readonly v: 1;
-  /** `{bootId}-{seq}`; minted once, by the journal. `seq` starts at 1 with each boot and has no gaps. */
+  /** `{bootId}-{seq}`; minted once, by the journal. `bootId` is 15 lower-case hex digits; `seq` starts at 1 with each boot and has no gaps. */
   readonly id: string;
   readonly seq: number;
   /** When the door took it, milliseconds since the epoch. */

@@ -1,3 +1,4 @@
+import type { ApiKind } from './api-kind.js';
 import type { BackendBinding } from './target.js';
 
 /**
@@ -24,12 +25,21 @@ export const CONCURRENCY_LIMITER = Symbol('ConcurrencyLimiter');
 export const VALIDATOR = Symbol('ArgumentValidator');
 export const REDACTOR = Symbol('Redactor');
 export const USAGE_METER = Symbol('UsageMeter');
+/** `RecordSink`s that take the journal's records in this process; where none is offered they go to the broker, or stay. */
+export const RECORD_SINK = { ledger: Symbol('RecordSink ledger'), audit: Symbol('RecordSink audit') };
+/** `RecordSource`: how far the journal's records have come. */
+export const RECORD_SOURCE = Symbol('RecordSource');
 export const ADMIN_AUDIT = Symbol('AdminAudit');
 
 /** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
 export const BACKEND = {
   rest: Symbol('Backend rest'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
 } satisfies Readonly<Record<Exclude<BackendBinding['kind'], 'builtin'>, symbol>>;
+
+/** The `Admission` of each kind of API. */
+export const ADMISSION = {
+  openapi: Symbol('Admission openapi'), graphql: Symbol('Admission graphql'), grpc: Symbol('Admission grpc'), kafka: Symbol('Admission kafka'), mcp: Symbol('Admission mcp'),
+} satisfies Readonly<Record<ApiKind, symbol>>;
 
 /** The `ReadinessCheck` of each dependency that a process may have. */
 export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers') };
