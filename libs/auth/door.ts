@@ -1,6 +1,6 @@
-import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { Denial, Unavailable } from '#libs/core/errors.js';
-import type { TokenVerifier } from '#libs/core/ports.js';
+import type { Eventually, TokenVerifier } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 
 declare module 'fastify' {
@@ -16,7 +16,12 @@ export interface DoorOptions {
   readonly isPublic: (method: string, routePattern: string) => boolean;
   /** Absolute URL of the protected-resource metadata (RFC 9728 §5.1), named in each challenge. */
   readonly resourceMetadataUrl: string;
-  /** Told the private reason of each token that was not proved, for the log; it holds nothing of the token. Must not throw. */
+  /**
+   * Development only: who the `X-Debug-User` header names. Undefined: the header means nothing, as everywhere where it was not asked for.
+   * It counts only where no other credential is sent.
+   */
+  readonly debugUser?: (header: string) => Principal | Denial;
+  /** Told the private reason of each credential that was not proved, for the log; it holds nothing of the credential. Must not throw. */
   readonly refused?: (requestId: string, reason: string) => void;
 }
 
@@ -30,52 +35,71 @@ export function publicRoutes(routes: readonly string[]): DoorOptions['isPublic']
 }
 
 /**
- * A Fastify `onRequest` hook that lets nobody in unproved: every route needs a bearer token (RFC 6750 §2.1) but those
- * that `isPublic` names. A path that matches no route is refused like one that does, so that nobody learns by trying
+ * A Fastify `onRequest` hook that lets nobody in unproved: every route needs a credential but those that `isPublic` names. It comes
+ * as `Authorization: Bearer` (RFC 6750 §2.1), as `Authorization: Basic` (RFC 7617) where the verifier takes that, or as
+ * `X-API-Key`; one of them, once. A path that matches no route is refused like one that does, so that nobody learns by trying
  * which routes exist; only below `/.well-known/`, where clients probe for what a server may have, is it a plain 404.
  * Register it on the root instance before any route or plug-in.
  */
 function authenticationHook(options: DoorOptions): onRequestHookHandler {
   const challenge = `Bearer resource_metadata="${quoted(options.resourceMetadataUrl)}"`;
 
-  const refuse = (reply: FastifyReply, detail: string, error?: 'invalid_token' | 'invalid_request'): void => {
+  const refuse = (reply: FastifyReply, { detail, error, status = 401 }: Refusal): void => {
     const header = error === undefined ? challenge : `${challenge}, error="${error}", error_description="${quoted(detail)}"`;
-    void reply.code(401).header('www-authenticate', header).header('cache-control', 'no-store').send({ detail });
+    void reply.code(status).header('www-authenticate', header).header('cache-control', 'no-store').send({ detail });
   };
 
   return function authenticate(request, reply, done): void {
     const pattern = request.routeOptions.url;
     if (pattern === undefined ? request.url.startsWith('/.well-known/') : options.isPublic(request.method, pattern)) { done(); return; }
 
-    const { authorization } = request.headers;
-    if (authorization === undefined) { refuse(reply, hasQueryToken(request.url) ? QUERY_TOKEN : 'Not authenticated', hasQueryToken(request.url) ? 'invalid_request' : undefined); return; }
-    if (hasQueryToken(request.url)) { refuse(reply, QUERY_TOKEN, 'invalid_request'); return; }
-    // Node keeps the first of several and says nothing.
-    if (countAuthorization(request.raw.rawHeaders) > 1) { refuse(reply, 'Send exactly one Authorization header', 'invalid_request'); return; }
-    const token = bearerToken(authorization);
-    if (token === undefined) { refuse(reply, 'Not authenticated'); return; }
-
     const settle = (answer: Principal | Denial): void => {
       if (answer instanceof Denial) {
         options.refused?.(request.id, answer.reason ?? answer.message);
-        refuse(reply, answer.message, 'invalid_token');
+        refuse(reply, answer.code === 'FORBIDDEN' ? { detail: answer.message, error: 'insufficient_scope', status: 403 } : { detail: answer.message, error: 'invalid_token' });
         return;
       }
       request.principal = answer;
       done();
     };
-    const answer = options.verifier.verify(token);
+    const asked = ask(options, request);
+    if ('detail' in asked) { refuse(reply, asked); return; }
+    const { answer } = asked;
     if (answer instanceof Promise) answer.then(settle, (failure: unknown) => { options.refused?.(request.id, reasonOf(failure)); fail(reply, failure, done); });
     else settle(answer);
   };
 }
 
+interface Refusal { readonly detail: string; readonly error?: 'invalid_token' | 'invalid_request' | 'insufficient_scope'; readonly status?: 401 | 403 }
+const ANONYMOUS: Refusal = { detail: 'Not authenticated' };
+const malformed = (detail: string): Refusal => ({ detail, error: 'invalid_request' });
+
+/** Has the request's one credential proved, or says what is wrong with how it was sent. */
+function ask({ verifier, debugUser }: DoorOptions, request: FastifyRequest): { readonly answer: Eventually<Principal | Denial> } | Refusal {
+  const { authorization, 'x-api-key': key, 'x-debug-user': debug } = request.headers;
+  if (hasQueryToken(request.url)) return malformed('Send the token in the Authorization header, never in the query string');
+  if (authorization !== undefined) {
+    // Node keeps the first of several and says nothing.
+    if (countAuthorization(request.raw.rawHeaders) > 1) return malformed('Send exactly one Authorization header');
+    if (key !== undefined) return malformed('Send either an Authorization header or X-API-Key');
+    const token = credentialOf(authorization, 'bearer ');
+    if (token !== undefined) return { answer: verifier.verify(token) };
+    const basic = verifier.verifyBasic === undefined ? undefined : credentialOf(authorization, 'basic ');
+    return basic === undefined ? ANONYMOUS : { answer: verifier.verifyBasic?.(basic) ?? INVALID };
+  }
+  // Node joins several of these by a comma, which no key has.
+  if (typeof key === 'string' && key !== '') return { answer: API_KEY.test(key) ? verifier.verify(key) : INVALID_KEY };
+  if (debugUser !== undefined && typeof debug === 'string' && debug !== '') return { answer: debugUser(debug) };
+  return ANONYMOUS;
+}
+const INVALID = new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid token' });
+const API_KEY = /^stoa_sk_[A-Za-z0-9_-]{1,200}$/;
+const INVALID_KEY = new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid API key', reason: 'X-API-Key holds something else than an API key' });
+
 /** Puts the door on the root instance; call it before any route or plug-in is registered. */
 export function installDoor(app: Pick<FastifyInstance, 'addHook'>, options: DoorOptions): void {
   app.addHook('onRequest', authenticationHook(options));
 }
-
-const QUERY_TOKEN = 'Send the token in the Authorization header, never in the query string';
 
 function fail(reply: FastifyReply, failure: unknown, done: (error: Error) => void): void {
   if (failure instanceof Unavailable) {
@@ -91,11 +115,11 @@ function reasonOf(failure: unknown): string {
   return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message;
 }
 
-/** The credential of a `Bearer` header, whose scheme is case-insensitive (RFC 9110 §11.1); undefined for another scheme. */
-function bearerToken(authorization: string): string | undefined {
-  if (authorization.slice(0, 7).toLowerCase() !== 'bearer ') return undefined;
-  const token = authorization.slice(7).trim();
-  return token === '' ? undefined : token;
+/** What follows the scheme, which is case-insensitive (RFC 9110 §11.1) and given in lower case with its space; undefined for another scheme, or nothing. */
+function credentialOf(authorization: string, scheme: string): string | undefined {
+  if (authorization.slice(0, scheme.length).toLowerCase() !== scheme) return undefined;
+  const credential = authorization.slice(scheme.length).trim();
+  return credential === '' ? undefined : credential;
 }
 
 /** RFC 6750 §2.3 allows `access_token` in the query; MCP forbids it, since URLs end up in logs. */

@@ -9,11 +9,10 @@ import { MAX_TOKEN_LENGTH, readCompactToken, type UnverifiedToken } from './comp
 import { ASYMMETRIC_ALGORITHMS, checkIssuers, type IssuerConfig } from './issuer-config.js';
 import { DEFAULT_KEY_POLICY, IssuerKeys, type KeyPolicy } from './issuer-keys.js';
 import { principalOf } from './principal-mapping.js';
+import { checkClaims, missingGroup } from './token-claims.js';
 
-/** Clocks of issuer and gateway may differ by this much, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 30;
+const CLOCK_SKEW_SECONDS = 30;
 const CACHE_MS = 60_000;
-const REQUIRED = ['exp', 'iat', 'sub', 'aud', 'iss'];
 
 /** Told what happens at the door, for metrics; must not throw. */
 interface TokenObserver {
@@ -73,10 +72,12 @@ export function createTokenVerifier(options: TokenVerifierOptions): ReadyTokenVe
     const key = issuer.secret ?? await issuer.keys?.find(unverified.keyId ?? '', unverified.algorithm);
     if (key === undefined) return deny('Unable to find appropriate key', 'no key of that id and algorithm');
     const at = now();
+    const { config } = issuer;
+    const skew = config.clockSkewSeconds ?? CLOCK_SKEW_SECONDS;
     try {
       await jwtVerify(token, key, {
-        algorithms: [...issuer.algorithms], issuer: issuer.config.issuer, audience: [...issuer.config.audiences],
-        requiredClaims: REQUIRED, clockTolerance: CLOCK_TOLERANCE_SECONDS, currentDate: new Date(at),
+        algorithms: [...issuer.algorithms], issuer: config.issuer, audience: [...config.audiences],
+        requiredClaims: ['iss', 'aud'], clockTolerance: skew, currentDate: new Date(at),
       });
     } catch (failure) {
       if (failure instanceof errors.JWTExpired) return deny('Token has expired', 'expired');
@@ -86,11 +87,17 @@ export function createTokenVerifier(options: TokenVerifierOptions): ReadyTokenVe
       throw failure;
     }
     const { payload } = unverified;
-    if (!Number.isSafeInteger(Math.ceil(payload['exp'] as number))) return deny('Invalid token', 'exp is not a date');
-    const principal = principalOf(issuer.config, payload);
+    const times = checkClaims(config, payload, { seconds: at / 1000, skew });
+    if ('fault' in times) return deny(times.message, times.fault);
+    const principal = principalOf(config, payload, times.expiresAt);
     if ('fault' in principal) return deny('Invalid token', principal.fault);
+    const missing = missingGroup(config, payload);
+    if (missing !== undefined) {
+      observer.denied?.('required group missing');
+      return new Denial({ code: 'FORBIDDEN', message: 'Access denied: a required group is missing', reason: `not in group ${missing}` });
+    }
     observer.verified?.(principal.issuer);
-    cache?.set(digest, { principal, until: Math.min(principal.expiresAt * 1000, at + CACHE_MS) });
+    cache?.set(digest, { principal, until: Math.min(times.takenUntil * 1000, at + CACHE_MS) });
     return principal;
   };
 
