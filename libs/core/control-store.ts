@@ -1,3 +1,4 @@
+import type { ApiFormat, Connection } from './api-kind.js';
 import type { ImportedDocument } from './catalogue.js';
 import type { ConversionOptions, ConvertedDocument, OperationVerdict } from './conversion.js';
 import type { CredentialReference, CredentialSlot } from './rest-binding.js';
@@ -28,7 +29,7 @@ export interface ControlStore {
   /** What `#/$defs/…` of the API's tools leads to. */
   getDefinitions(tenant: TenantSlug, name: string): Promise<Definitions>;
   setCredential(tenant: TenantSlug, api: string, slot: string, reference: CredentialReference | undefined): Promise<{ readonly revision: number }>;
-  /** APIs with a URL source whose refresh is due at `now`, of every tenant. */
+  /** APIs whose source is a URL or a living backend and whose refresh is due at `now`, of every tenant. */
   dueForRefresh(now: Date): Promise<readonly { readonly tenant: TenantSlug; readonly api: ApiRecord }[]>;
   /** After a refresh that changed nothing, or failed: no new revision. */
   markRefreshed(tenant: TenantSlug, api: string, outcome: { readonly at: Date; readonly error: string | undefined }): Promise<void>;
@@ -57,7 +58,8 @@ export interface TenantRecord {
   readonly updatedAt: Date;
 }
 
-export type ApiSource = { readonly url: string } | { readonly inline: true };
+/** `connection`: a living backend described itself; see `ConversionOptions.connection`. */
+export type ApiSource = { readonly url: string } | { readonly inline: true } | { readonly connection: Connection };
 
 export interface ApiRecord {
   readonly id: string;
@@ -70,7 +72,7 @@ export interface ApiRecord {
   readonly tags: readonly string[];
   readonly source: ApiSource;
   readonly specHash: string;
-  readonly format: ConvertedDocument['format'];
+  readonly format: ApiFormat;
   readonly baseUrl: string | undefined;
   readonly conversion: ConversionOptions;
   readonly slots: Readonly<Record<string, CredentialSlot>>;

@@ -1,3 +1,4 @@
+import type { ApiFormat, Connection } from './api-kind.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { BackendBinding, OperationClass } from './target.js';
 import type { CredentialSlot } from './rest-binding.js';
@@ -15,7 +16,7 @@ export interface VerdictReason {
 }
 
 export interface OperationVerdict {
-  /** Upper-case method. */
+  /** What is done: an HTTP method in upper case, `QUERY`, `MUTATION`, `UNARY`, `PUBLISH`, `TOOL`, …; with `path` it names the operation. */
   readonly method: string;
   readonly path: string;
   readonly operationId: string | undefined;
@@ -47,8 +48,9 @@ export interface ConvertedTool {
   readonly hash: string;
 }
 
+
 export interface ConvertedDocument {
-  readonly format: 'swagger-2.0' | 'openapi-3.0' | 'openapi-3.1' | 'openapi-3.2';
+  readonly format: ApiFormat;
   readonly title: string;
   readonly version: string;
   readonly description: string;
@@ -83,6 +85,8 @@ export interface NamingOptions {
 export interface ToolDefaults { readonly tags?: readonly string[]; readonly timeoutMs?: number }
 
 export interface ConversionOptions {
+  /** How the backend was reached that described itself; see `Admission`. */
+  readonly connection?: Connection;
   readonly selector?: OperationSelector;
   readonly naming?: NamingOptions;
   readonly toolDefaults?: ToolDefaults;

@@ -32,7 +32,18 @@ export interface CallGuard {
   check(call: AuthenticatedCall): Eventually<Denial | undefined>;
 }
 /** Asked with the resolved target and the parsed arguments; an engine that cannot answer must deny. */
-export interface PolicyDecisionPoint { decide(call: ResolvedCall): Eventually<Allow | Denial> }
+export interface PolicyDecisionPoint {
+  decide(call: ResolvedCall): Eventually<Allow | Denial>;
+  /** What lists show to this principal. Left out: all that its tenant has. Throws `Unavailable` where no policy is in force. */
+  readonly lists?: (principal: Principal) => ListPolicy;
+}
+export interface ListPolicy {
+  /** Principals of one tenant with equal keys are shown the same of the same targets. Another policy in force is another key. */
+  readonly key: string;
+  /** Those that are shown, in their order. Rejects with `Unavailable` where nobody could decide. */
+  sees(targets: readonly Target[]): Eventually<readonly Target[]>;
+}
+
 export interface RateLimiter {
   /** Undefined grant: no limit applies. A spent quota is a denial `RATE_LIMITED` with whole `retryAfterSeconds` ≥ 1. */
   take(call: AuthorizedCall): Eventually<QuotaGrant | undefined | Denial>;

@@ -1,3 +1,4 @@
+import type { ApiKind } from './api-kind.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { CredentialReference, CredentialSlot, RestBinding } from './rest-binding.js';
 import type { TenantSlug } from './tenant.js';
@@ -57,7 +58,7 @@ export interface Api {
   readonly version: string;
   readonly title: string;
   readonly description: string;
-  readonly kind: 'openapi';
+  readonly kind: ApiKind;
   readonly status: 'active' | 'deprecated' | 'draft';
   readonly category: string | undefined;
   readonly tags: readonly string[];

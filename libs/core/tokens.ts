@@ -42,4 +42,4 @@ export const ADMISSION = {
 } satisfies Readonly<Record<ApiKind, symbol>>;
 
 /** The `ReadinessCheck` of each dependency that a process may have. */
-export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers') };
+export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers'), policy: Symbol('Readiness policy') };

@@ -1,6 +1,6 @@
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import { components } from '#libs/openapi/definition-graph.js';
-import { isObject } from '#libs/openapi/raw.js';
+import { isObject } from '#libs/tool-listing/raw.js';
 import type { PoolEntry } from '#libs/openapi/schema-pool.js';
 
 /** Keywords whose subschemas judge the same value as the schema they stand in (JSON Schema 2020-12 §10.2). */

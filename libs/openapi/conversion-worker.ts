@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import type { Admission } from '#libs/core/admission.js';
 import type { ConvertedDocument, ConvertedTool, OperationVerdict } from '#libs/core/conversion.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { ConversionMessage } from '#libs/openapi/conversion-messages.js';
@@ -27,7 +28,8 @@ const DEFAULTS: Required<ConverterOptions> = { memoryMiB: 2048, timeoutMs: 60_00
  * Converts each document in a thread of its own, ended when it takes too much memory or time. The calling thread is never
  * held up: results arrive in small pieces.
  */
-export class DocumentConverter {
+export class DocumentConverter implements Admission {
+  readonly kind = 'openapi';
   readonly #options: Required<ConverterOptions>;
   readonly #waiting: (() => void)[] = [];
   #running = 0;

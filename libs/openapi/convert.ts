@@ -7,19 +7,19 @@ import { DocumentError } from '#libs/openapi/document-error.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
 import type { DocumentLimits } from '#libs/openapi/document-limits.js';
 import { formatOf } from '#libs/openapi/document-format.js';
-import { ToolLister } from '#libs/openapi/listed-tool.js';
+import { ToolLister } from '#libs/tool-listing/listed-tool.js';
 import { operationsOf } from '#libs/openapi/operation-source.js';
 import type { DocumentContext, OperationSource } from '#libs/openapi/operation-source.js';
 import { OperationConverter } from '#libs/openapi/operation-converter.js';
-import { isObject, member, textOf } from '#libs/openapi/raw.js';
+import { isObject, member, textOf } from '#libs/tool-listing/raw.js';
 import { readDocument } from '#libs/openapi/read-document.js';
 import { References } from '#libs/openapi/references.js';
 import { SchemaPool } from '#libs/openapi/schema-pool.js';
 import { SchemaTranslator } from '#libs/openapi/schema-translator.js';
 import { finishTool, finishVerdict } from '#libs/openapi/finished-tool.js';
 import { isSelected } from '#libs/openapi/operation-selector.js';
-import { chooseNames } from '#libs/openapi/tool-names.js';
-import { cleanText } from '#libs/openapi/clean-text.js';
+import { chooseNames } from '#libs/tool-listing/tool-names.js';
+import { cleanText } from '#libs/tool-listing/clean-text.js';
 
 export interface ConvertOptions extends ConversionOptions {
   /** Named in errors. */

@@ -1,6 +1,6 @@
 import { DocumentError } from '#libs/openapi/document-error.js';
 import type { DocumentFormat } from '#libs/openapi/operation-source.js';
-import { isObject, member } from '#libs/openapi/raw.js';
+import { isObject, member } from '#libs/tool-listing/raw.js';
 
 /** Which specification the document follows; throws `DocumentError` when it follows none that can be converted. */
 export function formatOf(root: unknown, file: string): DocumentFormat {

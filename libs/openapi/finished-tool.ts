@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { ConvertedTool, OperationVerdict, VerdictReason } from '#libs/core/conversion.js';
 import type { Definitions } from '#libs/core/json-schema.js';
 import type { DefinitionGraph } from '#libs/openapi/definition-graph.js';
-import type { ToolLister } from '#libs/openapi/listed-tool.js';
+import type { ToolLister } from '#libs/tool-listing/listed-tool.js';
 import type { OperationDraft, OperationFacts } from '#libs/openapi/operation-converter.js';
 import { isObjectRoot } from '#libs/openapi/operation-converter.js';
-import { isObject } from '#libs/openapi/raw.js';
-import type { ChosenName } from '#libs/openapi/tool-names.js';
+import { isObject } from '#libs/tool-listing/raw.js';
+import type { ChosenName } from '#libs/tool-listing/tool-names.js';
 
 export interface Finish { readonly name: string; readonly draft: OperationDraft; readonly lister: ToolLister; readonly graph: DefinitionGraph; readonly definitions: Definitions }
 

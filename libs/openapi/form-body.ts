@@ -2,8 +2,8 @@ import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { RestContent, RestEncoding } from '#libs/core/rest-binding.js';
 import type { DocumentContext, Findings } from '#libs/openapi/operation-source.js';
 import { isBinary } from '#libs/openapi/parameters.js';
-import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, textOf, token } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 import type { MediaChoice } from '#libs/openapi/media-choice.js';
 
 interface FormProperty { readonly schema: unknown; readonly pointer: string }

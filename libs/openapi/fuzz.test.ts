@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { convertDocument } from '#libs/openapi/convert.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
-import { definitionsNamedIn } from '#libs/openapi/self-contained.js';
+import { definitionsNamedIn } from '#libs/tool-listing/self-contained.js';
 
 const fixture = readFileSync(new URL('../../test/fixtures/openapi/doqs.json', import.meta.url), 'utf8');
 

@@ -1,4 +1,4 @@
-import type { RawObject } from '#libs/openapi/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 
 /** One media type of a body, its references followed. */
 export interface MediaChoice {

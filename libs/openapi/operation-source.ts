@@ -1,7 +1,7 @@
 import type { ConvertedDocument, VerdictReason } from '#libs/core/conversion.js';
 import type { References } from '#libs/openapi/references.js';
-import { isObject, member, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, member, token } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 import type { SchemaScope } from '#libs/openapi/schema-pool.js';
 import type { SchemaTranslator } from '#libs/openapi/schema-translator.js';
 

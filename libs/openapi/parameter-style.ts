@@ -1,7 +1,7 @@
 import type { RestParameter } from '#libs/core/rest-binding.js';
 import type { DocumentContext, Findings } from '#libs/openapi/operation-source.js';
 import type { RawParameter } from '#libs/openapi/raw-parameter.js';
-import { isObject, member } from '#libs/openapi/raw.js';
+import { isObject, member } from '#libs/tool-listing/raw.js';
 
 type Style = RestParameter['style'];
 export interface ChosenStyle { readonly style: Style; readonly explode: boolean; readonly allowReserved: boolean }

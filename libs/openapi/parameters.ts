@@ -1,13 +1,13 @@
 import { forbiddenHeaderParameter } from '#libs/core/header-names.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { RestParameter } from '#libs/core/rest-binding.js';
-import { cleanText } from '#libs/openapi/clean-text.js';
+import { cleanText } from '#libs/tool-listing/clean-text.js';
 import { essence, isJson } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
 import type { RawParameter } from '#libs/openapi/raw-parameter.js';
 import { styleOf } from '#libs/openapi/parameter-style.js';
-import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, textOf, token } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 import { KEYWORDS } from '#libs/openapi/schema-keywords.js';
 
 export interface ParameterResult {

@@ -5,7 +5,7 @@ import { refuseTooLarge } from '#libs/openapi/document-limits.js';
 import type { DocumentLimits } from '#libs/openapi/document-limits.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import { findDuplicateKey } from '#libs/openapi/duplicate-key.js';
-import { isObject, token } from '#libs/openapi/raw.js';
+import { isObject, token } from '#libs/tool-listing/raw.js';
 
 /** Flow YAML that begins with a brace is tried as YAML after JSON failed, up to this many characters. */
 const YAML_SECOND_TRY = 1024 * 1024;

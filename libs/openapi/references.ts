@@ -1,4 +1,4 @@
-import { isObject, member } from '#libs/openapi/raw.js';
+import { isObject, member } from '#libs/tool-listing/raw.js';
 
 export interface Found { readonly found: true; readonly value: unknown; readonly pointer: string }
 export interface NotFound { readonly found: false; readonly code: 'remote-ref' | 'unresolvable-ref' | 'cyclic-ref'; readonly message: string }

@@ -6,7 +6,7 @@ import type { ContentKind } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
 import type { MediaChoice } from '#libs/openapi/media-choice.js';
 import { describe } from '#libs/openapi/parameters.js';
-import { isObject, member, token } from '#libs/openapi/raw.js';
+import { isObject, member, token } from '#libs/tool-listing/raw.js';
 
 export interface BodyResult { readonly content: RestContent; readonly required: boolean; readonly schema: JsonSchema }
 

@@ -1,8 +1,8 @@
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import { isJson, isMediaType } from '#libs/openapi/media-types.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
-import { isObject, listOf, member, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, token } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 
 export interface ResponseResult { readonly accept: string; readonly outputSchema: JsonSchema | undefined }
 

@@ -1,4 +1,4 @@
-import { isObject } from '#libs/openapi/raw.js';
+import { isObject } from '#libs/tool-listing/raw.js';
 
 /** How a keyword's value is checked and carried over to JSON Schema 2020-12. Anything else is dropped and noted. */
 export type KeywordKind =

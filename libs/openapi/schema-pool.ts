@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { VerdictReason } from '#libs/core/conversion.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { Found, References } from '#libs/openapi/references.js';
-import { isObject, listOf, member } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, listOf, member } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 
 export type Direction = 'request' | 'response';
 

@@ -1,9 +1,9 @@
 import type { VerdictReason } from '#libs/core/conversion.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
-import { cleanText } from '#libs/openapi/clean-text.js';
+import { cleanText } from '#libs/tool-listing/clean-text.js';
 import type { References } from '#libs/openapi/references.js';
-import { isObject, listOf, member, token } from '#libs/openapi/raw.js';
-import type { RawObject } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, token } from '#libs/tool-listing/raw.js';
+import type { RawObject } from '#libs/tool-listing/raw.js';
 import { KEYWORDS, TYPES, hasKind, isOfType, unicodePattern } from '#libs/openapi/schema-keywords.js';
 import { oneWayNames } from '#libs/openapi/schema-pool.js';
 import type { SchemaPool, SchemaScope } from '#libs/openapi/schema-pool.js';

@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import { convertDocument } from '#libs/openapi/convert.js';
-import { selfContained } from '#libs/openapi/self-contained.js';
+import { selfContained } from '#libs/tool-listing/self-contained.js';
 
 const convert = (document: object) => convertDocument(new TextEncoder().encode(JSON.stringify(document)), {});
 

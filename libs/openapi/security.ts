@@ -1,6 +1,6 @@
 import type { CredentialSlot } from '#libs/core/rest-binding.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
-import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, textOf, token } from '#libs/tool-listing/raw.js';
 
 interface Scheme { readonly slot: string; readonly kind: CredentialSlot | undefined; readonly why: string; readonly pointer: string }
 

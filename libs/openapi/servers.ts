@@ -1,6 +1,6 @@
 import type { ConversionOptions } from '#libs/core/conversion.js';
 import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/operation-source.js';
-import { isObject, listOf, member, textOf, token } from '#libs/openapi/raw.js';
+import { isObject, listOf, member, textOf, token } from '#libs/tool-listing/raw.js';
 
 export interface ChosenServer { readonly url: string; readonly findings: readonly { code: string; message: string; pointer: string }[] }
 

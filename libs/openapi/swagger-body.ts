@@ -8,7 +8,7 @@ import type { DocumentContext, Findings, OperationSource } from '#libs/openapi/o
 import { styleOf } from '#libs/openapi/parameter-style.js';
 import { describe, inlineSchema } from '#libs/openapi/parameters.js';
 import type { RawParameter } from '#libs/openapi/raw-parameter.js';
-import { listOf, member } from '#libs/openapi/raw.js';
+import { listOf, member } from '#libs/tool-listing/raw.js';
 
 /** The body of a Swagger 2.0 operation: its `in: body` parameter, or all of its `in: formData` parameters. */
 export function convertSwaggerBody(source: OperationSource, parameters: readonly RawParameter[], context: DocumentContext, findings: Findings): BodyResult | undefined {

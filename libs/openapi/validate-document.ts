@@ -3,7 +3,7 @@ import type { ConvertOptions } from '#libs/openapi/convert.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import { formatOf } from '#libs/openapi/document-format.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
-import { isObject, listOf, textOf } from '#libs/openapi/raw.js';
+import { isObject, listOf, textOf } from '#libs/tool-listing/raw.js';
 import { readDocument } from '#libs/openapi/read-document.js';
 
 /** Largest document that is checked: the checker expands every reference, and its cost grows with the expansion. */

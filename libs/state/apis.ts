@@ -59,8 +59,9 @@ export const apiStore = (database: Database): ApiStore => ({
   },
 
   dueForRefresh: (now) => database.control(async (transaction) => {
-    const candidates = await transaction.api.findMany({ where: { sourceUrl: { not: null }, refreshSeconds: { not: null } }, orderBy: [{ tenant: 'asc' }, { name: 'asc' }] });
+    const candidates = await transaction.api.findMany({ where: { refreshSeconds: { not: null } }, orderBy: [{ tenant: 'asc' }, { name: 'asc' }] });
     return candidates
+      .filter(({ sourceUrl, conversion }) => !('inline' in sourceOf(sourceUrl, (conversion as ConversionOptions).connection)))
       .filter(({ refreshedAt, refreshSeconds }) => refreshedAt === null || refreshedAt.getTime() + (refreshSeconds ?? 0) * 1000 <= now.getTime())
       .map((row) => ({ tenant: row.tenant as TenantSlug, api: apiRecord(row) }));
   }),
@@ -71,6 +72,8 @@ export const apiStore = (database: Database): ApiStore => ({
   }),
 });
 
+const sourceOf = (url: string | null, connection: ConversionOptions['connection']): ApiRecord['source'] => (connection !== undefined ? { connection } : url === null ? { inline: true } : { url });
+
 export function apiRecord(row: Api): ApiRecord {
   const slots = row.slots as ApiRecord['slots'];
   // A credential outlives its slot, so that it is there again when a later document declares the slot again.
@@ -78,7 +81,7 @@ export function apiRecord(row: Api): ApiRecord {
   return {
     id: row.id, name: row.name, version: row.version, title: row.title, description: row.description,
     status: row.status as ApiRecord['status'], category: row.category ?? undefined, tags: row.tags,
-    source: row.sourceUrl === null ? { inline: true } : { url: row.sourceUrl },
+    source: sourceOf(row.sourceUrl, (row.conversion as ConversionOptions).connection),
     specHash: row.specHash, format: row.format as ApiRecord['format'], baseUrl: row.baseUrl ?? undefined,
     conversion: row.conversion as ConversionOptions, slots, credentials: Object.fromEntries(credentials),
     refreshSeconds: row.refreshSeconds ?? undefined, refreshedAt: row.refreshedAt ?? undefined, lastError: row.lastError ?? undefined,

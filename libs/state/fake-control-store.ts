@@ -116,7 +116,7 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
   }
   async dueForRefresh(now: Date) {
     return [...this.#tenants.values()].flatMap((held) => [...held.apis.values()].map(apiRecord)
-      .filter(({ source, refreshSeconds, refreshedAt }) => 'url' in source && refreshSeconds !== undefined && (refreshedAt?.getTime() ?? 0) + refreshSeconds * 1000 <= now.getTime())
+      .filter(({ source, refreshSeconds, refreshedAt }) => !('inline' in source) && refreshSeconds !== undefined && (refreshedAt?.getTime() ?? 0) + refreshSeconds * 1000 <= now.getTime())
       .map((api) => ({ tenant: held.record.slug, api })));
   }
   async markRefreshed(slug: TenantSlug, name: string, { at, error }: { readonly at: Date; readonly error: string | undefined }) {

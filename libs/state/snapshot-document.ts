@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { SnapshotDocument } from '#libs/core/catalogue.js';
 import type { ApiRecord, TenantRecord } from '#libs/core/control-store.js';
+import { kindOf } from '#libs/core/api-kind.js';
 import type { Definitions } from '#libs/core/json-schema.js';
 import type { Api } from '#libs/core/target.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { turn } from './packed.js';
 
 export const apiOf = (tenant: TenantSlug, record: ApiRecord, definitions: Definitions): Api => ({
-  id: record.id, tenant, name: record.name, version: record.version, title: record.title, description: record.description, kind: 'openapi',
+  id: record.id, tenant, name: record.name, version: record.version, title: record.title, description: record.description, kind: kindOf(record.format),
   status: record.status, category: record.category, tags: record.tags, specHash: record.specHash, baseUrl: record.baseUrl,
   definitions, slots: record.slots, credentials: record.credentials,
 });

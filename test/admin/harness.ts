@@ -1,9 +1,10 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createController } from '#apps/controller/src/create-controller.js';
-import type { ControllerParts, ConvertDocument } from '#apps/controller/src/parts.js';
+import type { ControllerParts } from '#apps/controller/src/parts.js';
 import type { ProcessParts } from '#apps/controller/src/probes/process-parts.js';
 import type { ControlStore } from '#libs/core/control-store.js';
+import type { Admission } from '#libs/core/admission.js';
 import type { ConvertedDocument } from '#libs/core/conversion.js';
 import { type Outbound, OutboundFailure, type OutboundRequest, type OutboundResponse } from '#libs/core/outbound.js';
 import type { Principal } from '#libs/core/principal.js';
@@ -30,8 +31,10 @@ export const principal = (roles: readonly string[], tenant?: string): Principal 
   tenant: tenant === undefined ? undefined : slug(tenant), issuer: 'https://issuer.test', subject: 'ada', clientId: 'cli', roles: new Set(roles), scopes: new Set(), expiresAt: 4_000_000_000,
 });
 
+export const openapi = (convert: Admission['convert']): ControllerParts['admissions'] => ({ openapi: { kind: 'openapi', convert } });
+
 /** A converter for documents in JSON, one tool per operation; the real one is tested for itself. */
-export const convertJson: ConvertDocument = async (bytes, { takenNames = [] }): Promise<ConvertedDocument> => {
+export const convertJson: Admission['convert'] = async (bytes, { takenNames = [] }): Promise<ConvertedDocument> => {
   type Json = { info: { title: string; version: string }; paths: Record<string, Record<string, { operationId: string; description?: string }>>; components?: { securitySchemes?: Record<string, unknown> } };
   let document: Json;
   try { document = JSON.parse(Buffer.from(bytes).toString()); } catch { throw new DocumentError({ code: 'syntax', problem: 'not JSON', file: 'document', line: 3, column: 7 }); }
@@ -78,7 +81,7 @@ export interface Harness {
 
 export async function harness(parts: Partial<ControllerParts> = {}, own: Partial<ProcessParts> = {}, watch: (server: FastifyInstance) => void = () => undefined): Promise<Harness> {
   const web = new FakeWeb();
-  const all: ControllerParts = { store: new MemoryStore(), outbound: web, convert: convertJson, now: () => new Date(), refreshPollMs: undefined, ...parts };
+  const all: ControllerParts = { store: new MemoryStore(), outbound: web, admissions: openapi(convertJson), now: () => new Date(), refreshPollMs: undefined, ...parts };
   const app = await createController(all, { build: { version: '0.0.0', commit: 'abc', builtAt: '2026-01-01T00:00:00Z' }, environment: 'dev', startedAt: new Date(), checks: [], metrics: undefined, draining: new AbortController().signal, ...own },
     (server) => { watch(server); trustRoleHeader(server); });
   const server = app.getHttpAdapter().getInstance();

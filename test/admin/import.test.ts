@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ImportAnswer } from '#apps/controller/src/apis/api-schemas.js';
 import { MAX_DOCUMENT_BYTES } from '#apps/controller/src/http/admin-http.js';
-import type { ConvertDocument } from '#apps/controller/src/parts.js';
+import type { ControllerParts } from '#apps/controller/src/parts.js';
+import { type Admission, AdmissionError } from '#libs/core/admission.js';
 import { OutboundFailure } from '#libs/core/outbound.js';
-import { ACME, convertJson, document, harness, type Harness } from './harness.js';
+import { ACME, convertJson, document, harness, openapi, type Harness } from './harness.js';
 import { MemoryStore } from './memory-store.js';
 
 const ROOT = 'cpi-admin';
@@ -120,14 +121,14 @@ describe('importing a document', () => {
   it('takes concurrent imports of one tenant one after the other, each whole', async () => {
     let inside = 0;
     let most = 0;
-    const slow: ConvertDocument = async (bytes, options) => {
+    const slow: Admission['convert'] = async (bytes, options) => {
       inside += 1;
       most = Math.max(most, inside);
       await new Promise((resolve) => { setImmediate(resolve); });
       inside -= 1;
       return convertJson(bytes, options);
     };
-    const other = await harness({ store: new MemoryStore(), convert: slow });
+    const other = await harness({ store: new MemoryStore(), admissions: openapi(slow) });
     await other.ask(ROOT, 'POST /tenants', { slug: 'acme' });
     const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => other.ask(ADMIN, IMPORT, inline(document({ [`tool${index}`]: 'x' })))));
     expect(most).toBe(1);
@@ -136,9 +137,34 @@ describe('importing a document', () => {
     await other.app.close();
   });
 
+  it('asks a living backend to describe itself, again at a refresh, and says what it could not', async () => {
+    let says = document({ hello: 'x' });
+    const asked: unknown[] = [];
+    const admissions: ControllerParts['admissions'] = { graphql: {
+      kind: 'graphql', convert: async (bytes, options) => ({ ...await convertJson(bytes, options), format: 'graphql', slots: { key: { type: 'bearer' } } }),
+      describe: async (connection, { credentials }) => {
+        asked.push([connection, credentials]);
+        if (Object.keys(says).length === 0) throw new AdmissionError('introspection-disabled', 'connection.url: the server does not answer introspection; import its schema as a document', 'backend');
+        return { bytes: Buffer.from(JSON.stringify(says)), mediaType: 'application/json' };
+      },
+    } };
+    const other = await harness({ store: new MemoryStore(), admissions });
+    await other.ask(ROOT, 'POST /tenants', { slug: 'acme' });
+    const connection = { url: 'http://127.0.0.1:4000/graphql' };
+    const made = await other.ask(ADMIN, IMPORT, { name: 'shop', kind: 'graphql', source: { connection }, credentials: { key: { from: 'environment', name: 'SHOP' } } });
+    expect(made.statusCode).toBe(201);
+    expect(made.json()).toMatchObject({ api: { kind: 'graphql', source: { connection }, missingCredentials: [] }, tools: [{ name: 'hello' }] });
+    says = document({ hello: 'x', goodbye: 'y' });
+    const again = await other.ask(ADMIN, `${IMPORT}/shop/refresh`, {});
+    expect(again.json()).toMatchObject({ changed: true, diff: { added: ['goodbye'], removed: [] } });
+    expect(asked).toEqual([[connection, { key: { from: 'environment', name: 'SHOP' } }], [connection, { key: { from: 'environment', name: 'SHOP' } }]]);
+    expect((await other.ask(ADMIN, IMPORT, { name: 'nope', kind: 'kafka', source: { connection } })).json()).toMatchObject({ detail: [{ loc: ['body', 'kind'] }] });
+    await other.app.close();
+  });
+
   it('answers 503 with Retry-After instead of holding any number of documents in memory', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
-    const other = await harness({ convert: async (bytes, options) => { await gate; return convertJson(bytes, options); } });
+    const other = await harness({ admissions: openapi(async (bytes, options) => { await gate; return convertJson(bytes, options); }) });
     await other.ask(ROOT, 'POST /tenants', { slug: 'acme' });
     const waiting = Array.from({ length: 9 }, () => other.ask(ADMIN, IMPORT, inline(pets)));
     const first = await Promise.race(waiting);
@@ -161,7 +187,7 @@ describe('importing a document', () => {
       { name: 'an upload without a name', send: () => on.ask(ADMIN, IMPORT, text, yaml), status: 422, says: '?name=' },
       { name: 'a media type that is no document', send: () => on.ask(ADMIN, `${IMPORT}?name=pets`, text, { 'content-type': 'image/png' }), status: 415, says: 'image/png' },
       { name: 'an upload of a form', send: () => on.ask(ADMIN, `${IMPORT}?name=pets`, 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }), status: 415, says: 'urlencoded' },
-      { name: 'both url and inline', send: () => on.ask(ADMIN, IMPORT, { name: 'pets', source: { url: 'https://a.test/', inline: 'x' } }), status: 422, says: 'either `url` or `inline`' },
+      { name: 'both url and inline', send: () => on.ask(ADMIN, IMPORT, { name: 'pets', source: { url: 'https://a.test/', inline: 'x' } }), status: 422, says: 'one of `url`, `inline` and `connection`' },
       { name: 'a field that nobody knows', send: () => on.ask(ADMIN, IMPORT, inline(pets, { colour: 'red' })), status: 422, says: 'colour' },
       { name: 'an option in the query that nobody knows', send: () => on.ask(ADMIN, `${IMPORT}?name=pets&nmae=x`, text, yaml), status: 422, says: 'nmae' },
       { name: 'an illegal API name', send: () => on.ask(ADMIN, IMPORT, { ...inline(pets), name: '../x' }), status: 422, says: '"loc":["body","name"]' },

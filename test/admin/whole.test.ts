@@ -58,7 +58,7 @@ describe('the admin API on the embedded database, the converter\'s threads and t
     await migrate(database);
     egress = createEgress({ allow: ['127.0.0.1'] });
     const converter = new DocumentConverter();
-    on = await harness({ store: databaseControlStore(database), outbound: egress, convert: (bytes, options) => converter.convert(bytes, options) });
+    on = await harness({ store: databaseControlStore(database), outbound: egress, admissions: { openapi: converter } });
     await on.ask('cpi-admin', 'POST /tenants', { slug: 'acme' });
   });
   afterAll(async () => {

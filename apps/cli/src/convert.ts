@@ -3,7 +3,7 @@ import type { ConvertedDocument, ConvertedTool, OperationVerdict } from '#libs/c
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
-import { selfContained } from '#libs/openapi/self-contained.js';
+import { selfContained } from '#libs/tool-listing/self-contained.js';
 import type { Io } from '#apps/cli/src/io.js';
 import { readSource } from '#apps/cli/src/read-source.js';
 

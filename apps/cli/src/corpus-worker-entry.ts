@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { parse } from 'yaml';
 import { convertDocument } from '#libs/openapi/convert.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
-import { definitionsNamedIn } from '#libs/openapi/self-contained.js';
+import { definitionsNamedIn } from '#libs/tool-listing/self-contained.js';
 import type { ConvertedDocument } from '#libs/core/conversion.js';
 import { countOperations } from '#apps/cli/src/corpus-count.js';
 import type { DocumentRow } from '#apps/cli/src/corpus-scoreboard.js';

@@ -1,9 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import type { Admission } from '#libs/core/admission.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { Outbound } from '#libs/core/outbound.js';
-import { CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { ADMISSION, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
 import type { Logger } from '#libs/observability/logger.js';
-import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { Importer } from './apis/importer.js';
 import { Refresher } from './apis/refresher.js';
 import { AdminHttp } from './http/admin-http.js';
@@ -16,14 +16,15 @@ import { type ControllerOptions, type ControllerParts, PARTS } from './parts.js'
 @Module({})
 export class ControllerModule {
   static with(options: ControllerOptions): DynamicModule {
-    const parts = (store: ControlStore, outbound: Outbound, converter: Pick<DocumentConverter, 'convert'>, log?: Logger): ControllerParts => ({
-      now: () => new Date(), ...options, store, outbound, convert: (bytes, how) => converter.convert(bytes, how), ...(log ? { log } : {}),
+    const parts = (store: ControlStore, outbound: Outbound, log?: Logger, ...admissions: readonly (Admission | undefined)[]): ControllerParts => ({
+      now: () => new Date(), ...options, store, outbound, admissions: Object.fromEntries(admissions.flatMap((one) => (one ? [[one.kind, one]] : []))), ...(log ? { log } : {}),
     });
+    const optional = [LOG, ...Object.values(ADMISSION)].map((token) => ({ token, optional: true }));
     return {
       module: ControllerModule,
       controllers: [...ADMIN_CONTROLLERS, OpenApiController],
       providers: [
-        { provide: PARTS, inject: [CONTROL_STORE, OUTBOUND, DocumentConverter, { token: LOG, optional: true }], useFactory: parts },
+        { provide: PARTS, inject: [CONTROL_STORE, OUTBOUND, ...optional], useFactory: parts },
         AdminHttp, TenantLock, Importer, Refresher,
       ],
       exports: [Importer],

@@ -3,9 +3,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
-import { CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { ADMISSION, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
 import { frameworkLog } from '#libs/observability/framework-log.js';
-import { DocumentConverter } from '#libs/openapi/conversion-worker.js';
 import { ControllerModule } from './controller.module.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import { type ControllerParts, PARTS } from './parts.js';
@@ -42,9 +41,9 @@ class GivenPorts {}
 
 /** A controller of ports given by value, for tests, which need no process around it. */
 export function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
-  const { store, outbound, convert, log, ...options } = parts;
+  const { store, outbound, admissions, log, ...options } = parts;
   const providers = [
-    { provide: CONTROL_STORE, useValue: store }, { provide: OUTBOUND, useValue: outbound }, { provide: DocumentConverter, useValue: { convert } },
+    { provide: CONTROL_STORE, useValue: store }, { provide: OUTBOUND, useValue: outbound }, ...Object.values(admissions).map((admission) => ({ provide: ADMISSION[admission.kind], useValue: admission })),
     ...(log ? [{ provide: LOG, useValue: log }] : []),
   ];
   const ports: DynamicModule = { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };

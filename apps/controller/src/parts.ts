@@ -1,11 +1,11 @@
+import type { Admission } from '#libs/core/admission.js';
+import type { ApiKind } from '#libs/core/api-kind.js';
 import type { ControlStore } from '#libs/core/control-store.js';
-import type { ConvertedDocument } from '#libs/core/conversion.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Logger } from '#libs/observability/logger.js';
-import type { ConvertOptions } from '#libs/openapi/convert.js';
 
-/** Rejects with `DocumentError` when nothing can be made of the bytes; never blocks the event loop. */
-export type ConvertDocument = (bytes: Uint8Array, options: ConvertOptions) => Promise<ConvertedDocument>;
+/** By kind of API; a kind without one cannot be imported. */
+export type Admissions = Readonly<Partial<Record<ApiKind, Admission>>>;
 
 /** Calls back every `ms` milliseconds until the answered function is called. */
 export type Every = (ms: number, callback: () => void) => () => void;
@@ -25,7 +25,7 @@ export interface ControllerParts extends ControllerOptions {
   readonly store: ControlStore;
   /** Fetches documents from URLs: the egress policy decides where to. */
   readonly outbound: Outbound;
-  readonly convert: ConvertDocument;
+  readonly admissions: Admissions;
   readonly now: () => Date;
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
 }

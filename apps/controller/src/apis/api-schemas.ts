@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { API_FORMATS, API_KINDS, kindOf } from '#libs/core/api-kind.js';
 import type { ApiRecord } from '#libs/core/control-store.js';
 import { isCredentialReference } from '#libs/credentials/credentials.js';
 import { ApiNameField, TagsField, text, TimeoutField } from '../http/fields.js';
@@ -31,13 +32,23 @@ const Options = {
   dryRun: z.boolean().default(false).meta({ description: 'Convert and compare, publish nothing.' }),
 };
 
+export const CredentialBody = z.strictObject({
+  from: z.enum(['environment', 'file']),
+  name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot or hyphen'),
+}).refine(isCredentialReference, { path: ['name'], message: 'of an environment variable must be letters, digits, hyphens and underscores, starting with a letter or digit' })
+  .meta({ id: 'CredentialReference', description: 'Where the gateway finds the secret: never the secret itself.' });
+export type CredentialBody = z.infer<typeof CredentialBody>;
+
 export const ImportBody = z.strictObject({
   name: ApiNameField,
   source: z.strictObject({
     url: HttpUrl.optional(),
     inline: z.union([z.string().min(1), z.record(z.string(), z.unknown())]).optional(),
-  }).refine(({ url, inline }) => (url === undefined) !== (inline === undefined), 'give either `url` or `inline`')
-    .meta({ description: 'An OpenAPI or Swagger document, either where it is (`url`) or itself (`inline`), as JSON or as a string of JSON or YAML.' }),
+    connection: z.record(z.string(), z.unknown()).optional(),
+  }).refine(({ url, inline, connection }) => [url, inline, connection].filter((given) => given !== undefined).length === 1, 'give one of `url`, `inline` and `connection`')
+    .meta({ description: 'A document, either where it is (`url`) or itself (`inline`), as JSON or as a string; or how to reach a backend that describes itself (`connection`; its members are its kind\'s own).' }),
+  kind: z.enum(API_KINDS).optional().meta({ description: 'Default: as the API was imported before, else `openapi`.' }),
+  credentials: z.record(z.string().max(200), CredentialBody).optional().meta({ description: 'By slot: where the gateway finds the secrets, for backends that describe themselves only to whom they know.' }),
   ...Options,
   selector: Selector.nullish(),
   naming: Naming.nullish(),
@@ -60,13 +71,6 @@ const Slot = z.union([
   z.object({ type: z.enum(['bearer', 'basic']) }),
   z.object({ type: z.literal('apiKey'), in: z.enum(['header', 'query', 'cookie']), name: z.string() }),
 ]);
-export const CredentialBody = z.strictObject({
-  from: z.enum(['environment', 'file']),
-  name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot or hyphen'),
-}).refine(isCredentialReference, { path: ['name'], message: 'of an environment variable must be letters, digits, hyphens and underscores, starting with a letter or digit' })
-  .meta({ id: 'CredentialReference', description: 'Where the gateway finds the secret: never the secret itself.' });
-export type CredentialBody = z.infer<typeof CredentialBody>;
-
 const Counts = { operations: z.int(), exact: z.int(), degraded: z.int(), refused: z.int() };
 const Verdict = z.enum(['exact', 'degraded', 'refused']);
 
@@ -79,9 +83,10 @@ export const ApiAnswer = z.object({
   status: z.enum(['active', 'deprecated', 'draft']),
   category: z.string().nullable(),
   tags: z.array(z.string()),
-  source: z.union([z.object({ url: z.string() }), z.object({ inline: z.literal(true) })]),
+  source: z.union([z.object({ url: z.string() }), z.object({ inline: z.literal(true) }), z.object({ connection: z.record(z.string(), z.unknown()) })]),
+  kind: z.enum(API_KINDS),
   specHash: z.string().meta({ description: 'SHA-256 of the document\'s bytes, hexadecimal.' }),
-  format: z.enum(['swagger-2.0', 'openapi-3.0', 'openapi-3.1', 'openapi-3.2']),
+  format: z.enum(API_FORMATS),
   baseUrl: z.string().nullable(),
   selector: Selector.nullable(),
   naming: Naming.nullable(),
@@ -132,7 +137,8 @@ export function apiAnswer(api: ApiRecord): ApiAnswer {
   return {
     id: api.id, name: api.name, version: api.version, title: api.title, description: api.description, status: api.status,
     category: api.category ?? null, tags: [...api.tags],
-    source: 'url' in api.source ? { url: api.source.url } : { inline: true },
+    source: 'url' in api.source ? { url: api.source.url } : 'connection' in api.source ? { connection: { ...api.source.connection } } : { inline: true },
+    kind: kindOf(api.format),
     specHash: api.specHash, format: api.format, baseUrl: api.baseUrl ?? null,
     selector: (selector as ApiAnswer['selector'] | undefined) ?? null, naming: naming ?? null, toolDefaults: (toolDefaults as ApiAnswer['toolDefaults'] | undefined) ?? null,
     refreshInterval: api.refreshSeconds === undefined ? null : `${api.refreshSeconds}s`,

@@ -24,10 +24,10 @@ export async function readImport(mediaType: string, body: unknown, options: Uplo
   return fromBody(parsed(ImportBody, value), inline, rest);
 }
 
-function fromBody({ source: { url }, refreshInterval, dryRun, ...given }: ImportBody, inline: Uint8Array | undefined, { dryRun: dry, ...options }: Omit<UploadQuery, 'name'>): ImportRequest {
-  if (typeof refreshInterval === 'string' && url === undefined) throw invalid(['body', 'refreshInterval'], 'needs a source with a url');
+function fromBody({ source: { url, connection }, refreshInterval, dryRun, ...given }: ImportBody, inline: Uint8Array | undefined, { dryRun: dry, ...options }: Omit<UploadQuery, 'name'>): ImportRequest {
+  if (typeof refreshInterval === 'string' && url === undefined && connection === undefined) throw invalid(['body', 'refreshInterval'], 'needs a source with a url or a connection');
   const refreshSeconds = typeof refreshInterval === 'string' ? intervalSeconds(refreshInterval) : refreshInterval;
-  return { ...options, ...given, dryRun: dryRun || dry, refreshSeconds, source: url === undefined ? { bytes: inline ?? new Uint8Array() } : { url } };
+  return { ...options, ...given, dryRun: dryRun || dry, refreshSeconds, source: connection !== undefined ? { connection } : url === undefined ? { bytes: inline ?? new Uint8Array() } : { url } };
 }
 
 function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

@@ -1,6 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
+import type { Admission, DescribeContext } from '#libs/core/admission.js';
+import { type ApiKind, type Connection, kindOf } from '#libs/core/api-kind.js';
+import { type ApiDraft, type ApiPublication, type ApiRecord, type ApiSource, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedDocument, ConvertedTool, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
+import type { CredentialReference } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { notFound, Problem, problemOf } from '../http/problem.js';
 import { TenantLock } from '../http/tenant-lock.js';
@@ -18,7 +21,11 @@ const PLATFORM_TOOLS = [
 /** What one import asks for. A field left out keeps what the API has, null clears it. */
 export interface ImportRequest {
   readonly name: string;
-  readonly source: { readonly url: string } | { readonly bytes: Uint8Array };
+  /** Left out: as the API was imported before, else `openapi`. */
+  readonly kind?: ApiKind | undefined;
+  readonly source: { readonly url: string } | { readonly bytes: Uint8Array } | { readonly connection: Connection };
+  /** By slot, for backends that describe themselves only to whom they know; kept with the API. */
+  readonly credentials?: Readonly<Record<string, CredentialReference>> | undefined;
   readonly baseUrl?: string | null | undefined;
   readonly selector?: OperationSelector | null | undefined;
   readonly naming?: NamingOptions | null | undefined;
@@ -39,7 +46,7 @@ export interface ImportOutcome {
   readonly diff: ApiPublication['diff'];
 }
 
-type Loaded = { readonly url: string; readonly bytes: Uint8Array } | { readonly bytes: Uint8Array };
+interface Loaded { readonly bytes: Uint8Array; readonly mediaType: string; readonly source: ApiSource }
 
 /** Documents into the catalogue, one at a time per tenant: converted whole first, then published in the store's one transaction. */
 @Injectable()
@@ -55,53 +62,71 @@ export class Importer {
   import(tenant: TenantSlug, request: ImportRequest): Promise<ImportOutcome> {
     return this.#admitted(async () => {
       await this.#knownTenant(tenant);
-      const { source } = request;
-      const loaded: Loaded = 'url' in source ? { url: source.url, bytes: await fetchDocument(this.parts.outbound, source.url) } : source;
-      return this.locks.run(tenant, async () => this.#publish(tenant, request, loaded, await this.#store.getApi(tenant, request.name)));
+      const before = await this.#store.getApi(tenant, request.name);
+      const kind = request.kind ?? (before === undefined ? 'openapi' : kindOf(before.format));
+      const loaded = await this.#load(kind, request.source, { tenant, credentials: { ...before?.credentials, ...request.credentials } });
+      return this.locks.run(tenant, async () => this.#publish(tenant, { ...request, kind }, loaded, await this.#store.getApi(tenant, request.name)));
     });
   }
 
   /**
-   * Fetches an API's document again from its URL; publishes only when its bytes differ. A failure is written to the API as
+   * Fetches an API's document again from its URL, or asks its backend again; publishes only when the bytes differ. A failure is written to the API as
    * `lastError` and rejects; the catalogue stays as it is.
    */
   refresh(tenant: TenantSlug, name: string, signal?: AbortSignal): Promise<ImportOutcome> {
     return this.#admitted(async () => {
       const before = await this.#known(tenant, name);
-      if (!('url' in before.source)) throw new Problem(409, `API ${name} was not imported from a URL: import its document again instead`);
-      const { url } = before.source;
+      const { source } = before;
+      if ('inline' in source) throw new Problem(409, `API ${name} was not imported from a URL or a living backend: import its document again instead`);
       try {
-        const bytes = await fetchDocument(this.parts.outbound, url, signal);
+        const kind = kindOf(before.format);
+        const loaded = await this.#load(kind, source, { tenant, credentials: before.credentials, signal });
         return await this.locks.run(tenant, async () => {
           const api = await this.#known(tenant, name);
-          if (!('url' in api.source) || api.source.url !== url) throw new Problem(409, `API ${name} was imported anew meanwhile`);
-          if (await sha256(bytes) === api.specHash) return await this.#unchanged(tenant, api);
-          return await this.#publish(tenant, { name, source: { url }, dryRun: false }, { url, bytes }, api);
+          if (!sameSource(api.source, source)) throw new Problem(409, `API ${name} was imported anew meanwhile`);
+          if (await sha256(loaded.bytes) === api.specHash) return await this.#unchanged(tenant, api);
+          return await this.#publish(tenant, { name, kind, source, dryRun: false }, loaded, api);
         });
       } catch (failure) {
-        if (signal?.aborted !== true) await this.#noteFailure(tenant, name, url, failure);
+        if (signal?.aborted !== true) await this.#noteFailure(tenant, name, source, failure);
         throw failure;
       }
     });
   }
 
-  async #publish(tenant: TenantSlug, request: ImportRequest, { bytes, ...source }: Loaded, previous: ApiRecord | undefined): Promise<ImportOutcome> {
+  #admission(kind: ApiKind): Admission {
+    const admission = this.parts.admissions[kind];
+    if (admission === undefined) throw new Problem(422, [{ loc: ['body', 'kind'], msg: `APIs of kind ${kind} cannot be imported here: its backend is switched off`, type: 'kind_disabled' }]);
+    return admission;
+  }
+
+  async #load(kind: ApiKind, source: ImportRequest['source'], context: DescribeContext): Promise<Loaded> {
+    const admission = this.#admission(kind);
+    if ('bytes' in source) return { bytes: source.bytes, mediaType: isJson(source.bytes) ? 'application/json' : 'application/yaml', source: { inline: true } };
+    if ('url' in source) {
+      const bytes = await fetchDocument(this.parts.outbound, source.url, context.signal);
+      return { bytes, mediaType: isJson(bytes) ? 'application/json' : 'application/yaml', source };
+    }
+    if (admission.describe === undefined) throw new Problem(422, [{ loc: ['body', 'source', 'connection'], msg: `APIs of kind ${kind} are described by documents: give url or inline`, type: 'source_kind' }]);
+    return { ...await admission.describe(source.connection, context), source };
+  }
+
+  async #publish(tenant: TenantSlug, request: ImportRequest & { readonly kind: ApiKind }, { bytes, mediaType, source }: Loaded, previous: ApiRecord | undefined): Promise<ImportOutcome> {
     const url = 'url' in source ? source.url : undefined;
-    const conversion = conversionOptions(request, previous, url);
+    const conversion = conversionOptions(request, previous, source);
     const tools = await this.#store.listTools(tenant);
     const takenNames = [...PLATFORM_TOOLS, ...tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name)];
-    const document = await this.parts.convert(bytes, { ...conversion, takenNames, fileName: url?.split('?', 1)[0] ?? 'document' });
+    const document = await this.#admission(request.kind).convert(bytes, { ...conversion, takenNames, fileName: url?.split('?', 1)[0] ?? ('connection' in source ? request.name : 'document') });
 
     if (request.dryRun) {
       const diff = compare(tools.filter((tool) => tool.apiName === request.name), document.tools);
       const { revision } = await this.#knownTenant(tenant);
       return { created: false, changed: false, dryRun: true, api: previous, revision, document, diff };
     }
-    const refreshSeconds = url === undefined ? undefined : keep(request.refreshSeconds, previous?.refreshSeconds);
+    const refreshSeconds = 'inline' in source ? undefined : keep(request.refreshSeconds, previous?.refreshSeconds);
     const draft: ApiDraft = {
       name: request.name,
-      source: url === undefined ? { inline: true } : { url },
-      bytes, mediaType: isJson(bytes) ? 'application/json' : 'application/yaml',
+      source, bytes, mediaType,
       document, conversion,
       baseUrl: conversion.baseUrl,
       refreshSeconds,
@@ -109,8 +134,16 @@ export class Importer {
       tags: keep(request.tags, previous?.tags) ?? [],
       status: previous?.status ?? 'active',
     };
-    const { api, created, revision, diff } = await this.#store.putApi(tenant, draft);
-    return { created, changed: true, dryRun: false, api, revision, document, diff };
+    const published = await this.#store.putApi(tenant, draft);
+    const { revision, api } = await this.#withCredentials(tenant, published, request.credentials);
+    return { created: published.created, changed: true, dryRun: false, api, revision, document, diff: published.diff };
+  }
+
+  async #withCredentials(tenant: TenantSlug, { api, revision }: ApiPublication, credentials: ImportRequest['credentials'] = {}): Promise<{ readonly api: ApiRecord; readonly revision: number }> {
+    const given = Object.entries(credentials).filter(([slot]) => Object.hasOwn(api.slots, slot));
+    let latest = revision;
+    for (const [slot, reference] of given) ({ revision: latest } = await this.#store.setCredential(tenant, api.name, slot, reference));
+    return { revision: latest, api: given.length === 0 ? api : await this.#known(tenant, api.name) };
   }
 
   async #unchanged(tenant: TenantSlug, api: ApiRecord): Promise<ImportOutcome> {
@@ -122,10 +155,10 @@ export class Importer {
   }
 
   /** Writes a failure to the API, unless it is another's by now. Itself it never fails: the first failure is the one to tell. */
-  async #noteFailure(tenant: TenantSlug, name: string, url: string, failure: unknown): Promise<void> {
+  async #noteFailure(tenant: TenantSlug, name: string, source: ApiSource, failure: unknown): Promise<void> {
     try {
       const api = await this.#store.getApi(tenant, name);
-      if (api === undefined || !('url' in api.source) || api.source.url !== url) return;
+      if (api === undefined || !sameSource(api.source, source)) return;
       await this.#store.markRefreshed(tenant, name, { at: this.parts.now(), error: problemOf(failure)?.message ?? 'the refresh failed' });
     } catch { /* deleted meanwhile, or the store is away */ }
   }
@@ -151,7 +184,9 @@ export class Importer {
 
 const keep = <T>(asked: T | null | undefined, before: T | undefined): T | undefined => (asked === undefined ? before : asked ?? undefined);
 
-function conversionOptions(request: ImportRequest, previous: ApiRecord | undefined, documentUrl: string | undefined): ConversionOptions {
+const sameSource = (a: ApiSource, b: ApiSource): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function conversionOptions(request: ImportRequest, previous: ApiRecord | undefined, source: ApiSource): ConversionOptions {
   const was = previous?.conversion;
   const selector = keep(request.selector, was?.selector);
   const naming = keep(request.naming, was?.naming);
@@ -159,7 +194,7 @@ function conversionOptions(request: ImportRequest, previous: ApiRecord | undefin
   const baseUrl = keep(request.baseUrl, previous?.baseUrl);
   return {
     ...(selector === undefined ? {} : { selector }), ...(naming === undefined ? {} : { naming }), ...(toolDefaults === undefined ? {} : { toolDefaults }),
-    ...(documentUrl === undefined ? {} : { documentUrl }), ...(baseUrl === undefined ? {} : { baseUrl }),
+    ...('url' in source ? { documentUrl: source.url } : {}), ...('connection' in source ? { connection: source.connection } : {}), ...(baseUrl === undefined ? {} : { baseUrl }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { AdmissionError } from '#libs/core/admission.js';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import { Unavailable } from '#libs/core/errors.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
@@ -27,6 +28,7 @@ export function problemOf(failure: unknown): Problem | undefined {
   if (failure instanceof NoSuchRecord) return notFound(failure.noun.charAt(0).toUpperCase() + failure.noun.slice(1), failure.id);
   if (failure instanceof AlreadyExists) return new Problem(409, failure.message);
   if (failure instanceof DocumentError) return invalid(['body', ...place(failure)], failure.message, failure.code);
+  if (failure instanceof AdmissionError) return failure.fault === 'input' ? invalid(['body', 'source'], failure.message, failure.code) : new Problem(502, [{ loc: ['body', 'source'], msg: failure.message, type: failure.code }]);
   if (failure instanceof Unavailable) return new Problem(503, 'The service is temporarily unavailable.', 1);
   if (failure instanceof HttpException) return new Problem(failure.getStatus(), failure.getStatus() === 404 ? 'Not Found' : failure.message);
   return ofFastify(failure);

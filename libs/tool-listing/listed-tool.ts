@@ -1,9 +1,9 @@
 import type { Definitions, JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
 import type { OperationClass } from '#libs/core/target.js';
-import { cut } from '#libs/openapi/clean-text.js';
-import { isObject, listOf } from '#libs/openapi/raw.js';
-import { reduceSchema } from '#libs/openapi/reduce-schema.js';
-import type { Reduction } from '#libs/openapi/reduce-schema.js';
+import { cut } from '#libs/tool-listing/clean-text.js';
+import { isObject, listOf } from '#libs/tool-listing/raw.js';
+import { reduceSchema } from '#libs/tool-listing/reduce-schema.js';
+import type { Reduction } from '#libs/tool-listing/reduce-schema.js';
 
 /** Bytes that one entry of `tools/list` aims at; a tool with many arguments may need more. */
 export const LISTED_BUDGET = 2048;

@@ -1,6 +1,6 @@
 import type { Definitions, JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
-import { cut } from '#libs/openapi/clean-text.js';
-import { isObject, listOf } from '#libs/openapi/raw.js';
+import { cut } from '#libs/tool-listing/clean-text.js';
+import { isObject, listOf } from '#libs/tool-listing/raw.js';
 
 /** How much of a schema is kept. */
 export interface Reduction {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chooseNames, methodPathName, sanitiseName } from '#libs/openapi/tool-names.js';
-import type { NameRequest } from '#libs/openapi/tool-names.js';
+import { chooseNames, methodPathName, sanitiseName } from '#libs/tool-listing/tool-names.js';
+import type { NameRequest } from '#libs/tool-listing/tool-names.js';
 
 const one = (request: Partial<NameRequest>, naming = {}, taken: string[] = []) => chooseNames([{ method: 'GET', path: '/x', operationId: undefined, ...request }], naming, new Set(taken))[0];
 

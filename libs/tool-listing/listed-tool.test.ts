@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
 import { convertDocument } from '#libs/openapi/convert.js';
-import { LISTED_BUDGET, LISTED_SCHEMA_CAP } from '#libs/openapi/listed-tool.js';
-import { reduceSchema } from '#libs/openapi/reduce-schema.js';
-import { definitionsNamedIn, selfContained } from '#libs/openapi/self-contained.js';
+import { LISTED_BUDGET, LISTED_SCHEMA_CAP } from '#libs/tool-listing/listed-tool.js';
+import { reduceSchema } from '#libs/tool-listing/reduce-schema.js';
+import { definitionsNamedIn, selfContained } from '#libs/tool-listing/self-contained.js';
 
 const ajv = () => new Ajv2020({ strict: false, logger: false, validateFormats: false });
 

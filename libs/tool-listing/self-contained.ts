@@ -1,5 +1,5 @@
 import type { Definitions, JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
-import { isObject } from '#libs/openapi/raw.js';
+import { isObject } from '#libs/tool-listing/raw.js';
 
 /**
  * The schema together with all definitions that it leads to, under `$defs`; undefined when that is more than `maxBytes`
