@@ -23,7 +23,7 @@ if (process.argv.includes('--check')) {
   const folder = execFileSync('bash', [join(root, 'tools/rego-compiler.sh')], { encoding: 'utf8' }).trim();
   const { loadRegoCompiler } = await import('../libs/policy/load-rego-compiler.mjs');
   const compiler = await loadRegoCompiler(folder);
-  const built = compiler.ask({ op: 'build', modules: { 'authz.rego': source.toString('utf8') }, entrypoints: ['stoa/authz/decision'] });
+  const built = compiler.ask({ op: 'build', modules: { 'authz.rego': source.toString('utf8') }, entrypoints: ['stoa/authz/decision', 'stoa/authz/administration'] });
   if (built.wasm === undefined) {
     for (const { file, line, message } of built.issues) console.error(`${file}:${line}: ${message}`);
     process.exit(1);
@@ -31,7 +31,7 @@ if (process.argv.includes('--check')) {
   const wasm = Buffer.from(built.wasm, 'base64');
   writeFileSync(at('policy.wasm'), wasm);
   const opa = /opa (v\S+)/.exec(readFileSync(join(root, 'tools/rego-compiler/go.mod'), 'utf8'))[1];
-  writeFileSync(at('bundle.json'), `${JSON.stringify({ entrypoint: 'stoa/authz/decision', opa, source_sha256: digest(source), wasm_sha256: digest(wasm) }, null, 2)}\n`);
+  writeFileSync(at('bundle.json'), `${JSON.stringify({ entrypoints: ['stoa/authz/decision', 'stoa/authz/administration'], opa, source_sha256: digest(source), wasm_sha256: digest(wasm) }, null, 2)}\n`);
   console.log(`libs/policy/bundle/policy.wasm written, ${wasm.length} bytes`);
   process.exit(0);
 }

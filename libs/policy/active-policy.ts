@@ -3,6 +3,7 @@ import type { PolicyEngine } from './engine.js';
 import { type OperatorPolicy, policyData } from './policy-data.js';
 import { PolicyRefused } from './policy-refused.js';
 import { readDecision } from './decision.js';
+import { ordinaryNames } from './names-in-data.js';
 import { shippedBundle } from './shipped-policy.js';
 
 export interface Candidate {
@@ -18,12 +19,14 @@ export interface Candidate {
 /** One decision of a candidate may take this long, in milliseconds, on the probes. */
 const PROBE_MS = 20;
 
+export type ActiveEngine = PolicyEngine & { readonly revision: string };
+
 /** The policy in force on this process, swapped whole. One that is refused changes nothing. */
 export class ActivePolicy {
-  #engine: (PolicyEngine & { readonly revision: string }) | undefined;
+  #engine: ActiveEngine | undefined;
 
   /** What decides now; undefined until the first activation succeeded. */
-  readonly engine = (): PolicyEngine | undefined => this.#engine;
+  readonly engine = (): ActiveEngine | undefined => this.#engine;
   /** SHA-256 (hex) over the compiled policy and its data. */
   get revision(): string | undefined { return this.#engine?.revision; }
 
@@ -31,7 +34,9 @@ export class ActivePolicy {
   async activate({ operator, wasm, varies, file = 'policy' }: Candidate): Promise<string> {
     const shipped = shippedBundle();
     const data = policyData(shipped.data, operator) as { readonly governance: object };
-    const engine = await embeddedEngine({ wasm: wasm ?? shipped.wasm, file, data: varies === undefined ? data : { governance: { ...data.governance, own_rego: { varies } } } });
+    const loaded = await embeddedEngine({ wasm: wasm ?? shipped.wasm, file, data: varies === undefined ? data : { governance: { ...data.governance, own_rego: { varies } } } });
+    // Own Rego may look at anything.
+    const engine = wasm === undefined && varies === undefined ? { ...loaded, ordinary: ordinaryNames(data) } : loaded;
     await probe(engine, file, operator?.tenants === undefined ? [] : Object.keys(operator.tenants));
     this.#engine = engine;
     return engine.revision;

@@ -38,7 +38,7 @@ export async function compileRego(own: OwnRego, { compilerFolder, timeoutMs = 20
   if (empty.length > 0) throw new PolicyRefused(empty.map(({ file }) => ({ file, line: 1, message: 'the file is empty: take it away, or write a rule `deny contains …`' })));
   const shipped = shippedBundle();
   const modules = { 'authz.rego': shipped.rego, ...Object.fromEntries(files.map(({ file, rego }) => [file, rego])) };
-  const request = { modules, confined: Object.fromEntries(files.map((file) => [file.file, file.package])), data: {}, forbidden: FORBIDDEN_BUILTINS, test_ms: testMs, entrypoints: ['stoa/authz/decision'] };
+  const request = { modules, confined: Object.fromEntries(files.map((file) => [file.file, file.package])), data: {}, forbidden: FORBIDDEN_BUILTINS, test_ms: testMs, entrypoints: ['stoa/authz/decision', 'stoa/authz/administration'] };
   const answer = await inThread({ compilerFolder, requests: ['check', 'test', 'build'].map((op) => ({ op, ...request })) }, timeoutMs, files[0]?.file ?? 'policy');
   if (answer.wasm === undefined) throw new PolicyRefused(answer.issues ?? [{ file: files[0]?.file ?? 'policy', message: 'the compiler gave no answer' }]);
   return Buffer.from(answer.wasm, 'base64');

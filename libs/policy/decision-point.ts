@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Allow, ResolvedCall } from '#libs/core/call.js';
 import { Denial, Unavailable } from '#libs/core/errors.js';
-import type { Eventually, PolicyDecisionPoint } from '#libs/core/ports.js';
+import type { Eventually, ListPolicy, PolicyDecisionPoint } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
 import { type TenantSlug, tenantKey } from '#libs/core/tenant.js';
 import { type Decision, readDecision } from './decision.js';
 import { type EngineAnswer, EngineFailure, type PolicyEngine } from './engine.js';
-import { type Action, inputText, type StaticInput, staticInputs } from './input.js';
+import { type Action, inputText, principalClass, type StaticInput, staticInputs } from './input.js';
 
 /** One decision, for metrics, logs and explanation. */
 export interface DecisionEvent {
@@ -37,10 +37,13 @@ export interface DecisionPointOptions {
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
 }
-export interface Policy extends PolicyDecisionPoint {
+export interface Policy extends Required<PolicyDecisionPoint> {
   /** Whether a list shows this target to this principal: decided like a call, without arguments. False where nothing can be decided. */
   mayList(principal: Principal, target: Target): Eventually<boolean>;
 }
+
+/** Decisions of one list that are asked for at the same time, of an engine that is not in this process. */
+const AT_ONCE = 64;
 
 interface Remembered { readonly answer: Allow | Denial; readonly decision: Decision; readonly revision: string; readonly until: number }
 interface Asked { readonly action: Action; readonly principal: Principal; readonly target: Target; readonly door: string; readonly args: unknown; readonly name: string; readonly requestId: string | undefined }
@@ -87,9 +90,10 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
     const failed = (cause: unknown, kind: DecisionEvent['failure'], revision = 'none'): Denial => {
       observe?.({ outcome: 'error', action: asked.action, cached: false, decision: undefined, failure: kind, revision, requestId: asked.requestId, input });
       const reason = `engine-${kind}: ${cause instanceof Error ? cause.message : String(cause)}`;
+      const by = { ruleId: `engine-${kind}`, policyRevision: revision };
       return kind === 'unreachable' || kind === 'timeout'
-        ? new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason, retryAfterSeconds: 1 })
-        : new Denial({ code: 'FORBIDDEN', message: 'No policy allows this call', reason });
+        ? new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason, retryAfterSeconds: 1, decision: by })
+        : new Denial({ code: 'FORBIDDEN', message: 'No policy allows this call', reason, decision: by });
     };
     try {
       const answer = engine.evaluate(input);
@@ -98,17 +102,65 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
   };
 
   const enforceable = (decision: Decision, asked: Asked, revision: string): Allow | Denial => {
-    if (!decision.allow) return denialOf(decision, asked);
+    if (!decision.allow) return denialOf(decision, asked, revision);
     const unknown = decision.obligations.find(({ kind }) => !RECORDED.has(kind) && !enforces.has(kind));
-    if (unknown && asked.action === 'invoke') return new Denial({ code: 'FORBIDDEN', message: `${NOUN[asked.target.kind]} ${asked.name} needs a ${unknown.kind} that this door cannot ask for`, reason: `${decision.ruleId}: obligation ${unknown.kind} is not enforced here` });
+    if (unknown && asked.action === 'invoke') return new Denial({ code: 'FORBIDDEN', message: `${NOUN[asked.target.kind]} ${asked.name} needs a ${unknown.kind} that this door cannot ask for`, reason: `${decision.ruleId}: obligation ${unknown.kind} is not enforced here`, decision: { ruleId: decision.ruleId, policyRevision: revision } });
     return { ruleId: decision.ruleId, policyRevision: revision, ...(decision.obligations.length === 0 ? {} : { obligations: decision.obligations }) };
   };
 
+  const list = (principal: Principal, target: Target): Eventually<Allow | Denial> => decide({ action: 'list', principal, target, door: 'list', args: undefined, name: target.name, requestId: undefined });
+  /** Rejects where nothing was decided: an empty list would say that there is nothing. */
+  const shown = (verdict: Allow | Denial): boolean => {
+    if (verdict instanceof Denial && verdict.code === 'UNAVAILABLE') throw new Unavailable('policy');
+    return !(verdict instanceof Denial);
+  };
+
+  const seen = (principal: Principal, targets: readonly Target[]): Eventually<readonly Target[]> => {
+    const ordinary = current()?.ordinary;
+    const alike = new Map<string, boolean>();
+    const visible: Target[] = [];
+    for (const [i, target] of targets.entries()) {
+      // Names that no rule speaks of are allowed or not by their class.
+      const kind = ordinary?.(target.name) === true && principal.allowedTools === undefined ? `${target.kind} ${target.operationClass} ${target.tenant ?? ''}` : undefined;
+      let may = kind === undefined ? undefined : alike.get(kind);
+      if (may === undefined) {
+        const verdict = list(principal, target);
+        if (verdict instanceof Promise) return remaining(principal, targets, { from: i, first: verdict, visible });
+        may = shown(verdict);
+        if (kind !== undefined) alike.set(kind, may);
+      }
+      if (may) visible.push(target);
+    }
+    return visible;
+  };
+  const remaining = async (principal: Principal, targets: readonly Target[], at: { readonly from: number; readonly first: Promise<Allow | Denial>; readonly visible: Target[] }): Promise<readonly Target[]> => {
+    const { from, first, visible } = at;
+    for (let start = from; start < targets.length; start += AT_ONCE) {
+      const batch = targets.slice(start, start + AT_ONCE);
+      const verdicts = await Promise.all(batch.map((target, i) => (start + i === from ? first : list(principal, target))));
+      visible.push(...batch.filter((_, i) => shown(verdicts[i]!)));
+    }
+    return visible;
+  };
+
+  // A number for each policy that was in force, so that a class's key ends with it.
+  const epochs = new WeakMap<PolicyEngine, number>();
+  let epoch = 0;
+  const listsOf = (principal: Principal): ListPolicy => {
+    const engine = current();
+    if (!engine) throw new Unavailable('policy');
+    let since = epochs.get(engine);
+    if (since === undefined) epochs.set(engine, since = ++epoch);
+    const fixed = engine.ordinary !== undefined;
+    return { key: `${since}${fixed ? '' : `.${Math.floor(now() / Math.max(1, cacheMs))}`}:${principalClass(principal, !fixed)}`, sees: (targets) => seen(principal, targets) };
+  };
+
   return {
+    lists: listsOf,
     decide: (call: ResolvedCall) => decide({ action: 'invoke', principal: call.principal, target: call.target, door: call.door, args: call.arguments, name: call.name, requestId: call.requestId }),
     mayList: (principal, target) => {
       try {
-        const answer = decide({ action: 'list', principal, target, door: 'list', args: undefined, name: target.name, requestId: undefined });
+        const answer = list(principal, target);
         return answer instanceof Promise ? answer.then((verdict) => !(verdict instanceof Denial)) : !(answer instanceof Denial);
       } catch { return false; }
     },
@@ -117,14 +169,15 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
 
 const kindOf = (cause: unknown): EngineFailure['kind'] => (cause instanceof EngineFailure ? cause.kind : 'failed');
 
-function denialOf(decision: Decision, asked: Asked): Denial {
+function denialOf(decision: Decision, asked: Asked, policyRevision: string): Denial {
   const reason = `${decision.ruleId}: ${decision.reason}`;
+  const by = { ruleId: decision.ruleId, policyRevision };
   // Another tenant's thing must look like none: the bytes of an unknown name.
-  if (decision.ruleId === 'tenant-isolation') return new Denial({ code: 'NOT_FOUND', message: `${NOUN[asked.target.kind]} not found: ${asked.name}`, reason });
+  if (decision.ruleId === 'tenant-isolation') return new Denial({ code: 'NOT_FOUND', message: `${NOUN[asked.target.kind]} not found: ${asked.name}`, reason, decision: by });
   const message = decision.message ?? 'No policy allows this call';
   return decision.missingScopes.length > 0
-    ? new Denial({ code: 'INSUFFICIENT_SCOPE', message, reason, missingScopes: decision.missingScopes })
-    : new Denial({ code: 'FORBIDDEN', message, reason });
+    ? new Denial({ code: 'INSUFFICIENT_SCOPE', message, reason, missingScopes: decision.missingScopes, decision: by })
+    : new Denial({ code: 'FORBIDDEN', message, reason, decision: by });
 }
 
 /** A slug never starts with a hyphen, so the principals without tenant have keys of their own. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { loadPolicy, type LoadedPolicy } from '@open-policy-agent/opa-wasm';
-import { EngineFailure, type EngineAnswer, type PolicyEngine } from './engine.js';
+import { EngineFailure, type EngineAnswer, type Entrypoint, type PolicyEngine } from './engine.js';
 import { PolicyRefused } from './policy-refused.js';
 
 export interface EmbeddedPolicy {
@@ -46,9 +46,9 @@ export async function embeddedEngine({ wasm, data, file = 'policy.wasm' }: Embed
     if (cause instanceof PolicyRefused) throw cause;
     throw new PolicyRefused([{ file, message: `cannot be loaded: ${messageOf(cause)}` }]);
   }
-  const run = (policy: LoadedPolicy, input: Uint8Array): EngineAnswer => {
+  const run = (policy: LoadedPolicy, input: Uint8Array, entrypoint: Entrypoint): EngineAnswer => {
     try {
-      const results = policy.evaluate(exactBuffer(input), 'stoa/authz/decision') as readonly { readonly result?: unknown }[];
+      const results = policy.evaluate(exactBuffer(input), entrypoint) as readonly { readonly result?: unknown }[];
       return { result: results[0]?.result, revision };
     } catch (cause) {
       // After a trap the module's memory is in no known state: the next call gets a fresh instance.
@@ -60,10 +60,10 @@ export async function embeddedEngine({ wasm, data, file = 'policy.wasm' }: Embed
   };
   return {
     revision,
-    evaluate: (text) => {
+    evaluate: (text, entrypoint = 'stoa/authz/decision') => {
       const input = encoder.encode(text);
       if (input.byteLength > MAX_INPUT_BYTES) throw new EngineFailure('failed', `the input is over ${MAX_INPUT_BYTES / 1024} KiB`);
-      return loaded instanceof Promise ? loaded.then((policy) => run(policy, input), (cause: unknown) => { throw new EngineFailure('failed', messageOf(cause), { cause }); }) : run(loaded, input);
+      return loaded instanceof Promise ? loaded.then((policy) => run(policy, input, entrypoint), (cause: unknown) => { throw new EngineFailure('failed', messageOf(cause), { cause }); }) : run(loaded, input, entrypoint);
     },
   };
 }

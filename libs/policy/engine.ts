@@ -7,10 +7,18 @@ export interface EngineAnswer {
   readonly revision: string;
 }
 
+/** What is asked: a call of the data plane, or a request of the admin API. */
+export type Entrypoint = 'stoa/authz/decision' | 'stoa/authz/administration';
+
 /** OPA, wherever it runs. */
 export interface PolicyEngine {
   /** `input` is the input document as JSON text. Fails with `EngineFailure`, and with nothing else. */
-  evaluate(input: string): Eventually<EngineAnswer>;
+  evaluate(input: string, entrypoint?: Entrypoint): Eventually<EngineAnswer>;
+  /**
+   * Whether a decision to list a thing of this name depends on no fact of it but its kind, its class and whether it is a tenant's, and on no
+   * fact of the principal but roles, scopes, tenant and tools allowed. Left out: decisions may depend on anything, and change at any time.
+   */
+  readonly ordinary?: (name: string) => boolean;
 }
 
 export class EngineFailure extends Error {

@@ -29,7 +29,7 @@ export function staticInputs(environment: string): (principal: Principal, target
 const facts = (principal: Principal, target: Target, environment: string): object => ({
   principal: {
     subject: principal.subject, client: principal.clientId, issuer: principal.issuer, tenant: principal.tenant ?? null,
-    roles: [...principal.roles].toSorted(), scopes: [...principal.scopes].toSorted(),
+    roles: [...principal.roles].toSorted(), scopes: [...principal.scopes].toSorted(), ...(principal.allowedTools ? { allowed_tools: [...principal.allowedTools].toSorted() } : {}),
   },
   tool: {
     kind: target.kind, name: target.name, tenant: target.tenant ?? null, class: target.operationClass, tags: target.tags,
@@ -38,13 +38,25 @@ const facts = (principal: Principal, target: Target, environment: string): objec
   environment,
 });
 
+const classes = new WeakMap<Principal, { narrow?: string; wide?: string }>();
+/** Two principals with the same text are told the same in lists; `personal` where the policy may look at who they are. */
+export function principalClass(principal: Principal, personal: boolean): string {
+  let known = classes.get(principal);
+  if (!known) classes.set(principal, known = {});
+  return known[personal ? 'narrow' : 'wide'] ??= hash('sha256', JSON.stringify([
+    principal.tenant ?? null, [...principal.roles].toSorted(), [...principal.scopes].toSorted(), principal.allowedTools ? [...principal.allowedTools].toSorted() : null,
+    ...(personal ? [principal.issuer, principal.subject, principal.clientId] : []),
+  ]), 'base64url');
+}
+
 /** What differs from call to call. `args` undefined: left out. */
-export function inputText(known: StaticInput, call: { readonly action: Action; readonly door: string; readonly at: number | undefined; readonly args: unknown }): string {
+export function inputText(known: StaticInput, call: { readonly action: Action; readonly door: string; readonly at: number | undefined; readonly args: unknown; /** Answers also tell which clauses were tried. */ readonly trace?: boolean }): string {
   let text = `${known.text},"action":"${call.action}","door":${JSON.stringify(call.door)}`;
   if (call.at !== undefined) {
     const date = new Date(call.at);
     text += `,"time":{"unix":${Math.floor(call.at / 1000)},"hour":${date.getUTCHours()},"weekday":${date.getUTCDay()}}`;
   }
   if (call.args !== undefined) text += `,"arguments":${JSON.stringify(call.args)}`;
+  if (call.trace === true) text += ',"trace":true';
   return `${text}}`;
 }

@@ -44,6 +44,8 @@ export interface OperatorPolicy {
   readonly destructive?: 'deny' | 'confirm' | 'allow';
   readonly production?: { readonly environments?: readonly string[]; readonly tools?: Matcher; readonly classes?: readonly string[]; readonly exempt_roles?: readonly string[] };
   readonly tenants?: Readonly<Record<string, TenantPolicy>>;
+  /** Of the admin API: the roles that each route is for. Left out: nobody administers. */
+  readonly admin?: Readonly<Record<string, readonly string[]>>;
 }
 
 interface ShippedData { readonly governance: Readonly<Record<string, unknown>> & { readonly roles: object; readonly production: object; readonly destructive: object } }
@@ -56,10 +58,23 @@ export function policyData(shipped: unknown, operator: OperatorPolicy = {}): unk
     roles: { ...governance.roles, ...operator.roles },
     production: { ...governance.production, ...operator.production },
     destructive: { ...governance.destructive, ...(operator.destructive === undefined ? {} : { mode: operator.destructive }) },
-    rules: operator.rules ?? [],
-    tenants: operator.tenants ?? {},
+    ...withIndex({ rules: operator.rules ?? [] }),
+    tenants: Object.fromEntries(Object.entries(operator.tenants ?? {}).map(([tenant, policy]) => [tenant, withIndex(policy)])),
+    ...(operator.admin === undefined ? {} : { admin: operator.admin }),
     ...(operator.access === undefined ? {} : { access: operator.access }),
   } };
+}
+
+/** Rules by the tools that they name, so that a decision looks at those of its tool alone; `rest` are matched by pattern. Numbers are places in `rules`. */
+function withIndex<T extends { readonly rules?: readonly RuleData[] }>(policy: T): T & { readonly rule_index?: object } {
+  if (policy.rules === undefined) return policy;
+  const names: Record<string, number[]> = Object.create(null) as Record<string, number[]>;
+  const rest: number[] = [];
+  for (const [i, { tools }] of policy.rules.entries()) {
+    if (tools.all === true || (tools.patterns?.length ?? 0) > 0) rest.push(i);
+    else for (const name of Object.keys(tools.names ?? {})) (names[name] ??= []).push(i);
+  }
+  return { ...policy, rule_index: { names, rest } };
 }
 
 /** `*` and `?` as in fnmatch; everything else is literal. */

@@ -6,12 +6,12 @@ import { EngineFailure, type EngineAnswer, type PolicyEngine } from './engine.js
  * 256 KiB. `outbound` must be allowed to reach the server's address, which is mostly loopback.
  */
 export function sidecarEngine({ url, outbound, timeoutMs = 200 }: { readonly url: string; readonly outbound: Outbound; readonly timeoutMs?: number }): PolicyEngine {
-  const address = `${url.replace(/\/+$/, '')}/v1/data/stoa/authz/decision?provenance=true`;
+  const base = `${url.replace(/\/+$/, '')}/v1/data/`;
   return {
-    evaluate: async (input) => {
+    evaluate: async (input, entrypoint = 'stoa/authz/decision') => {
       let response: OutboundResponse;
       try {
-        response = await outbound.request({ url: address, method: 'POST', headers: [['content-type', 'application/json']], body: `{"input":${input}}`, timeoutMs, maxBytes: 256 * 1024 });
+        response = await outbound.request({ url: `${base}${entrypoint}?provenance=true`, method: 'POST', headers: [['content-type', 'application/json']], body: `{"input":${input}}`, timeoutMs, maxBytes: 256 * 1024 });
       } catch (cause) {
         const kind = cause instanceof OutboundFailure && cause.kind === 'timeout' ? 'timeout' : cause instanceof OutboundFailure && cause.kind === 'too-large' ? 'malformed' : 'unreachable';
         throw new EngineFailure(kind, `the policy server gave no answer: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

@@ -16,13 +16,17 @@ arguments := object.get(input, "arguments", {})
 # {allow, reason, rule_id, obligations} and, for those who enforce it: `message` (what the caller may read), `missing_scopes`
 # (any one would have sufficed) and `varies`: the facts, of "arguments" and "time", that decisions about this tool for this
 # tenant depend on. `varies` itself depends on the tool, the tenant and the action alone.
-decision := object.union(verdict, {"varies": varies})
+decision := object.union(verdict, {"varies": varies}) if not input.trace
+
+decision := object.union(verdict, {"varies": varies, "tried": tried}) if input.trace
 
 default verdict := {"allow": false, "rule_id": "default-deny", "reason": "No rule allows this call", "message": "No policy allows this call", "obligations": []}
 
 verdict := no("malformed-input", "The input lacks facts that every decision needs", "No policy allows this call") if not well_formed
 
 else := no("tenant-isolation", text(["Tenant mismatch: user=", named(principal.tenant), ", tool=", named(tool.tenant)]), "No policy allows this call") if not tenant_allowed
+
+else := no("allowed-tools", text(["The credential is for certain tools, and ", tool.name, " is not among them"]), text([noun, " ", tool.name, " is not among those that this credential is for"])) if outside_allowance
 
 else := no("denied-tool", text(["Tool ", tool.name, " is denied to the tenant ", named(principal.tenant)]), text(["Tool ", tool.name, " is not allowed"])) if denied_tool
 
@@ -45,6 +49,8 @@ else := {"allow": true, "rule_id": grant.rule_id, "reason": grant.reason, "oblig
 	count(denying) == 0
 	count(own_denials) == 0
 }
+
+noun := {"tool": "Tool", "resource": "Resource", "prompt": "Prompt"}[tool.kind]
 
 no(rule_id, reason, message) := {"allow": false, "rule_id": rule_id, "reason": reason, "message": message, "obligations": []}
 
@@ -93,6 +99,17 @@ tenant_allowed if is_null(tool.tenant)
 tenant_allowed if tool.tenant == principal.tenant
 
 tenant_allowed if admin
+
+# A credential for certain tools reaches nothing else, whoever holds it.
+outside_allowance if {
+	is_array(principal.allowed_tools)
+	tool.kind != "tool"
+}
+
+outside_allowance if {
+	is_array(principal.allowed_tools)
+	not tool.name in principal.allowed_tools
+}
 
 mine := object.get(conf.tenants, named(principal.tenant), {})
 
@@ -235,7 +252,7 @@ destructive_denied if {
 	not conf.destructive.break_glass_scope in principal.scopes
 }
 
-obligations := [{"kind": "audit", "flag": "break_glass"}] if {
+obligations := [{"kind": "audit", "flag": "break_glass", "level": "verbose"}] if {
 	destructive
 	destructive_mode == "deny"
 	not admin
@@ -253,7 +270,14 @@ else := [{"kind": "confirm"}] if {
 else := []
 
 # Argument rules. `any` is a disjunction of conjunctions of conditions; `always` marks the rule that has none.
-rules := [rule | some rule in array.concat(conf.rules, object.get(mine, "rules", [])); matches(rule.tools)]
+rules := array.concat(indexed(conf), indexed(mine))
+
+# `rule_index` (made with the data) leads to the rules that name this tool, and to those that must be matched by pattern.
+indexed(from) := [rule | some i in sort(candidates(from.rule_index)); rule := from.rules[i]; matches(rule.tools)] if from.rule_index
+
+indexed(from) := [rule | some rule in object.get(from, "rules", []); matches(rule.tools)] if not from.rule_index
+
+candidates(index) := {i | some i in object.get(index.names, tool.name, [])} | {i | some i in index.rest}
 
 hits(rule) if rule.always
 
@@ -404,3 +428,62 @@ else := ["arguments"] if {
 }
 
 else := []
+
+# What was tried, for explanations: every clause of the verdict in its order and whether it holds, then every argument rule of
+# this tool. The first clause that holds has decided.
+tried := array.concat([{"rule": id, "holds": id in holding} | some id in order], array.concat(
+	[{"rule": denial.rule_id, "holds": true, "own": true} | some denial in own_denials],
+	[{"rule": rule.id, "holds": rule in hitting, "action": rule.action} | some rule in rules],
+))
+
+order := ["malformed-input", "tenant-isolation", "allowed-tools", "denied-tool", "no-grant", "required-role", "production-restriction", "destructive-off"]
+
+hitting := [rule | some rule in rules; hits(rule)]
+
+holding contains "malformed-input" if not well_formed
+
+holding contains "tenant-isolation" if not tenant_allowed
+
+holding contains "allowed-tools" if outside_allowance
+
+holding contains "denied-tool" if denied_tool
+
+holding contains "no-grant" if not granted
+
+holding contains "required-role" if lacks_role
+
+holding contains "production-restriction" if production_restricted
+
+holding contains "destructive-off" if destructive_denied
+
+# The admin API: a route's roles are data.governance.admin (a route without an entry is nobody's); all roles but the platform's
+# are confined to their own tenant. The role is judged first, so that a refusal by role is the same for every tenant.
+default administration := {"allow": false, "rule_id": "admin-default-deny", "reason": "Access denied", "status": 403}
+
+administration := {"allow": false, "rule_id": "admin-role", "reason": text(["Access denied: needs one of the roles ", concat(", ", conf.admin[input.route])]), "status": 403} if {
+	count(conf.admin[input.route]) > 0
+	not admin_role
+}
+
+else := {"allow": false, "rule_id": "admin-tenant", "reason": text(["Tenant not found: ", input.tenant]), "status": 404} if {
+	admin_role
+	is_string(input.tenant)
+	not own_or_any_tenant
+}
+
+else := {"allow": true, "rule_id": "admin-role", "reason": "A role of the caller may", "status": 200} if {
+	admin_role
+	own_or_any_tenant
+}
+
+admin_role if {
+	not is_array(principal.allowed_tools)
+	some role in principal.roles
+	role in conf.admin[input.route]
+}
+
+own_or_any_tenant if is_null(input.tenant)
+
+own_or_any_tenant if input.tenant == principal.tenant
+
+own_or_any_tenant if "cpi-admin" in principal.roles
