@@ -4,11 +4,12 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AdminClient, CommandError, readConnection } from './client.js';
 import type { Io } from './io.js';
+import { credentialsOf, LIVING_HELP, LIVING_OPTIONS, livingBackend } from './living-backend.js';
 import { requestToken } from './token.js';
 
 export const IMPORT_HELP = `stoa import FILE|URL|- --tenant T [options]
 
-Turns an OpenAPI document into tools of a tenant, and prints the tools made and what of the document is not exact.
+Turns an API into tools of a tenant, and prints the tools made and what of the document is not exact.
 
   --tenant T         the tenant (a new one: stoa tenants create T)
   --role R           role to act in: cpi-admin, tenant-admin, devops (default tenant-admin)
@@ -22,7 +23,8 @@ Turns an OpenAPI document into tools of a tenant, and prints the tools made and 
   --path-prefix P    only paths that begin so
   --refresh D        for a URL: look for changes this often (30s, 5m, 1h)
   --dry-run          convert and compare, change nothing
-  --json             print the server's answer as JSON`;
+  --json             print the server's answer as JSON
+${LIVING_HELP}`;
 
 const Reason = z.object({ code: z.string(), message: z.string(), pointer: z.string() });
 const Imported = z.object({
@@ -44,28 +46,35 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
       tenant: { type: 'string' }, role: { type: 'string', default: 'tenant-admin' }, name: { type: 'string' }, 'base-url': { type: 'string' },
       prefix: { type: 'string' }, suffix: { type: 'string' }, tag: { type: 'string', multiple: true }, 'exclude-tag': { type: 'string', multiple: true },
       method: { type: 'string', multiple: true }, 'path-prefix': { type: 'string' }, refresh: { type: 'string' }, 'dry-run': { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+      ...LIVING_OPTIONS,
     },
   });
-  const [source] = positionals;
-  if (source === undefined || positionals.length > 1) throw new CommandError('stoa import needs one document: a file, a URL, or - for standard input', 2);
+  if (positionals.length > 1) throw new CommandError('stoa import takes one document', 2);
+  const living = livingBackend(values, positionals[0]);
+  const source = living === undefined ? positionals[0] : living.file ?? addressOf(living.connection);
+  if (source === undefined) throw new CommandError('stoa import needs one document: a file, a URL, or - for standard input', 2);
   if (values.tenant === undefined) throw new CommandError('stoa import needs --tenant', 2);
 
-  const isUrl = /^https?:\/\//i.test(source);
-  if (values.refresh !== undefined && !isUrl) throw new CommandError('--refresh is for documents that come from a URL', 2);
+  const connection = living?.connection;
+  const isUrl = connection === undefined && /^https?:\/\//i.test(source);
+  if (values.refresh !== undefined && !isUrl && connection === undefined) throw new CommandError('--refresh is for documents that come from a URL, and for living backends', 2);
   const selector = given({ tags: values.tag, excludeTags: values['exclude-tag'], methods: values.method?.map((method) => method.toUpperCase()), pathPrefix: values['path-prefix'] });
   const naming = given({ prefix: values.prefix, suffix: values.suffix });
-  const bytes = isUrl ? new Uint8Array() : read(source, io);
+  const bytes = isUrl || connection !== undefined ? new Uint8Array() : read(source, io);
   const name = values.name ?? (source === '-' ? nameInside(bytes) : nameOf(source));
-  const options = given({ baseUrl: values['base-url'], selector: ifAny(selector), naming: ifAny(naming), refreshInterval: values.refresh, dryRun: values['dry-run'] || undefined });
+  const baseUrl = values['base-url'] ?? living?.baseUrl;
+  const credentials = credentialsOf(values.credential);
+  const options = given({ kind: living?.kind, baseUrl, selector: ifAny(selector), naming: ifAny(naming), refreshInterval: values.refresh, dryRun: values['dry-run'] || undefined, credentials: ifAny(credentials) });
 
-  const connection = readConnection(io.env);
-  const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.role }));
+  const server = readConnection(io.env);
+  const admin = new AdminClient(server, await requestToken(server, { tenant: values.tenant, role: values.role }));
   const path = `/tenants/${encodeURIComponent(values.tenant)}/apis`;
   const send = (): Promise<unknown> => {
+    if (connection !== undefined) return admin.call('POST', path, { ...options, name, source: { connection } });
     if (isUrl) return admin.call('POST', path, { ...options, name, source: { url: source } });
-    if (options.selector !== undefined || options.naming !== undefined) return admin.call('POST', path, { ...options, name, source: { inline: text(bytes, source) } });
+    if (options.selector !== undefined || options.naming !== undefined || options.credentials !== undefined) return admin.call('POST', path, { ...options, name, source: { inline: text(bytes, source) } });
     // As it is, whatever its encoding: the server says what is wrong with it.
-    const query = new URLSearchParams({ name, ...given({ baseUrl: values['base-url'], dryRun: values['dry-run'] ? 'true' : undefined }) });
+    const query = new URLSearchParams({ name, ...given({ kind: living?.kind, baseUrl, dryRun: values['dry-run'] ? 'true' : undefined }) });
     return admin.upload(`${path}?${query.toString()}`, bytes, 'application/octet-stream');
   };
   const answer = await send().catch((error: unknown) => { throw named(error, source); });
@@ -116,6 +125,9 @@ function nameInside(bytes: Uint8Array): string {
   if (title === undefined) throw new CommandError('No name can be made of this document: give one with --name', 2);
   return slugOf(title, 'its title');
 }
+
+/** What a living backend is called by where no name is given. */
+const addressOf = (connection: Readonly<Record<string, unknown>> = {}): string => [connection['url'], connection['address'], connection['brokers'], connection['stdio'], connection['unix']].flat().find((value) => typeof value === 'string') ?? '';
 
 /** `https://api.example/v1/Pet Store.yaml` → `pet-store`. */
 function nameOf(source: string): string {

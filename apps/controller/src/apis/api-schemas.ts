@@ -6,7 +6,8 @@ import { ApiNameField, TagsField, text, TimeoutField } from '../http/fields.js';
 import { intervalSeconds } from './interval.js';
 
 const HttpUrl = text(2048).refine(isHttpUrl, 'must be an absolute http or https URL without user information or fragment');
-const BaseUrl = HttpUrl.refine((url) => !url.includes('?'), 'must not have a query').transform((url) => url.replace(/\/+$/, ''));
+/** `http`, `https`; `grpc`, `grpcs` and `kafka`, `kafkas` for backends of those kinds. */
+const BaseUrl = text(2048).refine(isBaseUrl, 'must be an absolute http, https, grpc, grpcs, kafka or kafkas URL without user information, query or fragment').transform((url) => url.replace(/\/+$/, ''));
 const Interval = z.string().refine((value) => intervalSeconds(value) !== undefined, 'must be 10s to 30d, as a number and one of s, m, h, d')
   .meta({ description: 'How often a document from a URL is fetched again: `30s`, `5m`, `1h`, `1d`.', examples: ['1h'] });
 const Names = z.array(text(200).min(1)).max(1000);
@@ -60,6 +61,7 @@ export type ImportBody = z.infer<typeof ImportBody>;
 /** Options of an upload whose body is the document itself. */
 export const UploadQuery = z.strictObject({
   name: ApiNameField.optional().meta({ description: 'The API\'s name; with it the body is the document itself.' }),
+  kind: z.enum(API_KINDS).optional(),
   baseUrl: BaseUrl.optional(),
   category: text(100).min(1).optional(),
   tags: text(4096).transform((list) => list.split(',').map((tag) => tag.trim()).filter((tag) => tag !== '')).pipe(TagsField).optional().meta({ description: 'Separated by commas.' }),
@@ -125,6 +127,10 @@ export const ImportAnswer = z.object({
 export type ImportAnswer = z.infer<typeof ImportAnswer>;
 
 export const RevisionAnswer = z.object({ revision: z.int() }).meta({ id: 'Revision' });
+
+function isBaseUrl(value: string): boolean {
+  return isHttpUrl(value.replace(/^(?:grpc|kafka)(s?):/, 'http$1:')) && !value.includes('?');
+}
 
 function isHttpUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
