@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -15,19 +16,12 @@ const logLevel = () => z.string().transform((text, context) => {
 export const ControllerConfig = z.object({
   host: z.string().default('0.0.0.0').meta({ env: 'HOST', description: 'Address to listen on.' }),
   port: z.coerce.number().int().min(0).max(65_535).default(8081).meta({ env: 'PORT', description: 'TCP port to listen on; 0 takes any free one.' }),
-  environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: 'Shown by /info and in metrics; changes no behaviour.' }),
+  environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: 'Shown by /info and in metrics; `prod` refuses what is for development.' }),
 
   databaseUrl: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://user:password@host:port/database').meta({ env: 'DATABASE_URL', description: 'The control plane\'s Postgres. The controller brings it to its own schema at each start, under a lock.', secret: true }),
   databaseConnections: z.coerce.number().int().min(2).max(200).default(10).meta({ env: 'DATABASE_CONNECTIONS', description: 'Connections to it at most.' }),
 
-  oidcIssuer: z.url().optional().meta({ env: 'OIDC_ISSUER', description: 'Issuer URL; must equal the `iss` claim byte for byte. Wins over KEYCLOAK_URL.' }),
-  keycloakUrl: z.url().optional().meta({ env: 'KEYCLOAK_URL', description: 'Keycloak base URL; the issuer is {KEYCLOAK_URL}/realms/{KEYCLOAK_REALM}.' }),
-  keycloakRealm: z.string().regex(/^[\w.-]+$/, 'expected a realm name').default('stoa').meta({ env: 'KEYCLOAK_REALM', description: 'Keycloak realm.' }),
-  jwksUrl: z.url().optional().meta({ env: 'JWKS_URL', description: 'Where the issuer\'s keys are, when its discovery document cannot be used.' }),
-  allowedAudiences: list().prefault('stoa-mcp-gateway').meta({ env: 'ALLOWED_AUDIENCES', description: 'Accepted `aud` values, beside RESOURCE_URL. An empty value means the default: audience checking cannot be switched off.' }),
-  resourceUrl: z.url().optional().meta({ env: 'RESOURCE_URL', description: 'Canonical URL of the MCP server that tokens are for (RFC 9728 `resource`); its metadata is named in each challenge.' }),
-  tenantClaim: z.string().default('tenant_id').meta({ env: 'TENANT_CLAIM', description: 'Claim that names the caller\'s tenant.' }),
-  rolesClaim: z.string().default('realm_access.roles').meta({ env: 'ROLES_CLAIM', description: 'Claim with the caller\'s roles; dots lead into objects.' }),
+  ...signInFields,
 
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that documents may be fetched from and the issuer may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
   conversionMemoryMib: z.coerce.number().int().min(128).max(16_384).default(2048).meta({ env: 'CONVERSION_MEMORY_MIB', description: 'Heap of one conversion\'s thread, in MiB; a document that needs more is refused.' }),
@@ -41,9 +35,6 @@ export const ControllerConfig = z.object({
   metricsPrefix: z.string().regex(/^[a-zA-Z_:][\w:]*$/, 'expected a Prometheus name').default('stoa_controller').meta({ env: 'METRICS_PREFIX', description: 'Put before the name of each metric, with an underscore between.' }),
   drainSeconds: z.coerce.number().min(0).max(600).default(30).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds: imports in progress finish; what still runs at the end is cut, and the catalogue before it stays in force.' }),
 }).superRefine((config, context) => {
-  if (config.oidcIssuer === undefined && config.keycloakUrl === undefined) context.addIssue({ code: 'custom', path: ['oidcIssuer'], message: 'is required, or KEYCLOAK_URL' });
+  checkSignIn(config, (path, message) => { context.addIssue({ code: 'custom', path: [path], message }); });
 });
 export type ControllerConfig = z.infer<typeof ControllerConfig>;
-
-/** The exact `iss` of the tokens that are taken. */
-export const issuerOf = ({ oidcIssuer, keycloakUrl = '', keycloakRealm }: ControllerConfig): string => oidcIssuer ?? `${keycloakUrl.replace(/\/$/, '')}/realms/${keycloakRealm}`;

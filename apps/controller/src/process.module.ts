@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { installDoor, publicRoutes } from '#libs/auth/door.js';
+import { type SignIn, signInOf } from '#libs/auth/sign-in-fields.js';
+import { debugUser } from '#libs/auth/static-tokens.js';
 import { resourceMetadataUrl } from '#libs/auth/well-known.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
@@ -13,7 +16,7 @@ import { ObservabilityModule } from '#libs/observability/observability.module.js
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { readBuildInfo } from './build-info.js';
-import { type ControllerConfig, issuerOf } from './config.js';
+import type { ControllerConfig } from './config.js';
 import { ControllerModule } from './controller.module.js';
 import { openController } from './create-controller.js';
 import { ADMIN_PUBLIC_ROUTES } from './http/access.js';
@@ -27,7 +30,7 @@ const SERVICE = 'stoa-controller';
 /** The controller process: each capability's module with its slice of the configuration. They are closed in the reverse order. */
 @Module({})
 class ControllerProcess {
-  static with(config: ControllerConfig, environment: Environment, draining: AbortSignal): DynamicModule {
+  static with(config: ControllerConfig, environment: Environment, { draining, signIn }: { readonly draining: AbortSignal; readonly signIn: SignIn }): DynamicModule {
     const build = readBuildInfo(environment);
     const about = (database: ReadinessCheck, issuers: ReadinessCheck, metrics?: ControllerMetrics): ProcessParts =>
       ({ build, environment: config.environment, startedAt: new Date(), draining, metrics, checks: [database, issuers] });
@@ -38,7 +41,7 @@ class ControllerProcess {
         EgressModule.with({ allow: config.egressAllow }),
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
-        AuthModule.with({ issuers: [issuer(config)] }),
+        AuthModule.with(signIn),
         ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined }),
       ],
       controllers: [ProbesController],
@@ -50,23 +53,17 @@ class ControllerProcess {
   }
 }
 
-const issuer = (config: ControllerConfig): Parameters<typeof AuthModule.with>[0]['issuers'][number] => ({
-  issuer: issuerOf(config),
-  audiences: [...(config.allowedAudiences.length > 0 ? config.allowedAudiences : ['stoa-mcp-gateway']), ...(config.resourceUrl === undefined ? [] : [config.resourceUrl])],
-  keys: config.jwksUrl === undefined ? { from: 'discovery' } : { from: 'jwks', uri: config.jwksUrl },
-  claims: { tenant: config.tenantClaim, roles: config.rolesClaim },
-});
-
 /** The controller process's application, made of its configuration, on a database at this build's schema; it does not listen yet. */
 export function openControllerProcess(config: ControllerConfig, environment: Environment, draining: AbortSignal): Promise<NestFastifyApplication> {
   const resource = config.resourceUrl ?? `http://localhost:${config.port}/admin/v1`;
-  return openController(ControllerProcess.with(config, environment, draining), (server, app) => {
+  const signIn = signInOf(config, { environment, readFile: (path) => readFileSync(path, 'utf8') });
+  return openController(ControllerProcess.with(config, environment, { draining, signIn }), (server, app) => {
     const logger = app.get<Logger>(LOG, { strict: false });
     const { metrics } = app.get<ProcessParts>(PROCESS, { strict: false });
     const authenticate = (on: FastifyInstance): void => {
       installDoor(on, {
         verifier: app.get<TokenVerifier>(TOKEN_VERIFIER, { strict: false }), isPublic: publicRoutes([...PROBE_ROUTES, ...ADMIN_PUBLIC_ROUTES]),
-        resourceMetadataUrl: resourceMetadataUrl(resource), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); },
+        resourceMetadataUrl: resourceMetadataUrl(resource), ...(signIn.debugUser ? { debugUser } : {}), refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'credential refused'); },
       });
     };
     equipServer(server, { logger, metrics, authenticate });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ConfigurationError, type Environment, readConfig } from '#libs/configuration/read-config.js';
-import { GatewayConfig, issuerOf } from './config.js';
+import { GatewayConfig } from './config.js';
 
 const least = { DATABASE_URL: 'postgres://stoa@db/stoa', KEYCLOAK_URL: 'https://auth.example/' };
 const issuesOf = (env: Environment): readonly string[] => {
@@ -16,15 +16,13 @@ it('denies every call, limits nothing and listens on 8080 unless told otherwise'
     allowedAudiences: ['stoa-mcp-gateway'], corsMaxAge: 600,
   });
 });
-it('derives the issuer from Keycloak\'s address and realm, and takes OIDC_ISSUER before it', () => {
-  expect(issuerOf(readConfig(GatewayConfig, least))).toBe('https://auth.example/realms/stoa');
-  expect(issuerOf(readConfig(GatewayConfig, { ...least, OIDC_ISSUER: 'https://other.example' }))).toBe('https://other.example');
-});
 it.each([
   { name: 'no issuer', env: { DATABASE_URL: 'postgres://db' }, named: ['OIDC_ISSUER'] },
   { name: 'no database', env: { KEYCLOAK_URL: 'https://auth.example' }, named: ['DATABASE_URL'] },
   { name: 'a database that is not Postgres', env: { ...least, DATABASE_URL: 'mysql://x' }, named: ['DATABASE_URL'] },
   { name: 'authentication off in production', env: { ...least, AUTH_ENABLED: 'false', ENVIRONMENT: 'prod' }, named: ['AUTH_ENABLED'] },
+  { name: 'a static token in production', env: { ...least, STATIC_TOKENS: 'a=b', ENVIRONMENT: 'prod' }, named: ['STATIC_TOKENS'] },
+  { name: 'the debug header in production', env: { ...least, DEBUG: 'true', ENVIRONMENT: 'prod' }, named: ['DEBUG'] },
   { name: 'limits that do not exist yet', env: { ...least, RATE_LIMIT_ENABLED: 'true' }, named: ['RATE_LIMIT_ENABLED'] },
   { name: 'CORS for everybody', env: { ...least, CORS_ORIGINS: '*' }, named: ['CORS_ORIGINS'] },
   { name: 'an unknown log level', env: { ...least, LOG_LEVEL: 'LOUD' }, named: ['LOG_LEVEL'] },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -16,22 +17,15 @@ const seconds = (min: number, max: number) => z.coerce.number().min(min).max(max
 export const GatewayConfig = z.object({
   host: z.string().default('0.0.0.0').meta({ env: 'HOST', description: 'Address to listen on.' }),
   port: z.coerce.number().int().min(0).max(65_535).default(8080).meta({ env: 'PORT', description: 'TCP port to listen on; 0 takes any free one.' }),
-  environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: 'Shown by /status and in metrics; changes no behaviour.' }),
+  environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: 'Shown by /status and in metrics; `prod` refuses what is for development.' }),
 
   databaseUrl: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://user:password@host:port/database').meta({ env: 'DATABASE_URL', description: 'The control plane\'s Postgres, read for the catalogue. The gateway never migrates it.', secret: true }),
   dataDir: z.string().optional().meta({ env: 'DATA_DIR', description: 'Folder for the last good catalogue of each tenant, so that a cold start works while the database is away. Unset: not kept.' }),
   catalogueKeepOnDisk: flag().prefault('true').meta({ env: 'CATALOGUE_DISK_ENABLED', description: 'Whether DATA_DIR is used for catalogues.' }),
   cataloguePollMs: z.coerce.number().int().min(100).max(600_000).default(2000).meta({ env: 'CATALOGUE_POLL_MS', description: 'Milliseconds between two looks at all revisions, the safety net under the database\'s notifications.' }),
 
-  authEnabled: flag().prefault('true').meta({ env: 'AUTH_ENABLED', description: 'Bearer tokens at every door but health, information and discovery. `false` lets every caller in as a principal without tenant that sees platform tools alone; refused where ENVIRONMENT is prod.' }),
-  oidcIssuer: z.url().optional().meta({ env: 'OIDC_ISSUER', description: 'Issuer URL; must equal the `iss` claim byte for byte. Wins over KEYCLOAK_URL.' }),
-  keycloakUrl: z.url().optional().meta({ env: 'KEYCLOAK_URL', description: 'Keycloak base URL; the issuer is {KEYCLOAK_URL}/realms/{KEYCLOAK_REALM}.' }),
-  keycloakRealm: z.string().regex(/^[\w.-]+$/, 'expected a realm name').default('stoa').meta({ env: 'KEYCLOAK_REALM', description: 'Keycloak realm.' }),
-  jwksUrl: z.url().optional().meta({ env: 'JWKS_URL', description: 'Where the issuer\'s keys are, when its discovery document cannot be used.' }),
-  allowedAudiences: list().prefault('stoa-mcp-gateway').meta({ env: 'ALLOWED_AUDIENCES', description: 'Accepted `aud` values, beside RESOURCE_URL. An empty value means the default: audience checking cannot be switched off.' }),
-  resourceUrl: z.url().optional().meta({ env: 'RESOURCE_URL', description: 'Canonical URL of this MCP server (RFC 9728 `resource`), as clients reach it, e.g. https://gateway.example.com/mcp.' }),
-  tenantClaim: z.string().default('tenant_id').meta({ env: 'TENANT_CLAIM', description: 'Claim that names the caller\'s tenant.' }),
-  rolesClaim: z.string().default('realm_access.roles').meta({ env: 'ROLES_CLAIM', description: 'Claim with the caller\'s roles; dots lead into objects.' }),
+  authEnabled: flag().prefault('true').meta({ env: 'AUTH_ENABLED', description: 'Credentials at every door but health, information and discovery. `false` lets every caller in as a principal without tenant that sees platform tools alone; refused where ENVIRONMENT is prod.' }),
+  ...signInFields,
 
   policyMode: z.enum(['deny', 'open']).default('deny').meta({ env: 'POLICY_MODE', description: '`deny` refuses every call; `open` allows every authenticated call to what its tenant may see.' }),
   rateLimitEnabled: flag().prefault('false').meta({ env: 'RATE_LIMIT_ENABLED', description: 'Rate limits. Not available in this version: `true` stops the start.' }),
@@ -72,7 +66,7 @@ export const GatewayConfig = z.object({
   drainDelaySeconds: seconds(0, 300).default(0).meta({ env: 'DRAIN_DELAY_SECONDS', description: 'Part of DRAIN_SECONDS during which new connections are still taken while /ready answers 503, for load balancers that are slow to notice.' }),
 }).superRefine((config, context) => {
   const wrong = (path: string, message: string): void => { context.addIssue({ code: 'custom', path: [path], message }); };
-  if (config.authEnabled && config.oidcIssuer === undefined && config.keycloakUrl === undefined) wrong('oidcIssuer', 'is required, or KEYCLOAK_URL, unless AUTH_ENABLED is false');
+  checkSignIn(config, wrong, config.authEnabled);
   if (!config.authEnabled && config.environment === 'prod') wrong('authEnabled', 'cannot be false where ENVIRONMENT is prod');
   if (config.rateLimitEnabled) wrong('rateLimitEnabled', 'rate limits are not available in this version; set it to false');
   if (config.redactionEnabled) wrong('redactionEnabled', 'redaction is not available in this version; set it to false');
@@ -80,7 +74,3 @@ export const GatewayConfig = z.object({
   if (config.drainDelaySeconds > config.drainSeconds) wrong('drainDelaySeconds', 'must not be longer than DRAIN_SECONDS');
 });
 export type GatewayConfig = z.infer<typeof GatewayConfig>;
-
-/** The issuer that tokens must come from; undefined only where authentication is switched off. */
-export const issuerOf = (config: GatewayConfig): string | undefined =>
-  config.oidcIssuer ?? (config.keycloakUrl === undefined ? undefined : `${config.keycloakUrl.replace(/\/$/, '')}/realms/${config.keycloakRealm}`);

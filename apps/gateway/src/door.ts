@@ -12,32 +12,37 @@ export interface GatewayDoor {
   readonly resource: string;
   /** Routes that need no token, as `METHOD /matched/route`. */
   readonly open: readonly string[];
+  /** Development only: who `X-Debug-User` names. */
+  readonly debugUser?: (header: string) => Principal | Denial;
 }
 
 /** Puts the door on the server. Throws where no module proves tokens: a door that is asked for is never left out. */
-export const gatewayDoor = ({ resource, open }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger }: Gateway): void => {
+export const gatewayDoor = ({ resource, open, debugUser }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger }: Gateway): void => {
   if (!verifier) throw new Error('Authentication is on, but no module proves tokens: import AuthModule');
   installDoor(server, {
-    verifier: measured(verifier, metrics), isPublic: publicRoutes(open), resourceMetadataUrl: resourceMetadataUrl(resource),
-    refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'token refused'); },
+    verifier: measured(verifier, metrics), isPublic: publicRoutes(open), resourceMetadataUrl: resourceMetadataUrl(resource), ...(debugUser ? { debugUser } : {}),
+    refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'credential refused'); },
   });
 };
 
-/** Counts and times every bearer token that is checked. */
+/** Counts and times every credential that is checked. */
 function measured(verifier: TokenVerifier, metrics: Metrics | undefined): TokenVerifier {
   if (!metrics) return verifier;
-  const measure = (answer: Principal | Denial, start: number): Principal | Denial => {
+  const note = (answer: Principal | Denial, start: number): Principal | Denial => {
     metrics.tokenSeconds.observe((performance.now() - start) / 1000);
     if (answer instanceof Denial) metrics.authRequests.add(1, 'failure', answer.message.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_'));
     else metrics.authRequests.add(1, 'success', 'ok');
     return answer;
   };
+  const measure = (prove: () => Eventually<Principal | Denial>): Eventually<Principal | Denial> => {
+    const start = performance.now();
+    const answer = prove();
+    if (!(answer instanceof Promise)) return note(answer, start);
+    return answer.then((proved) => note(proved, start), (failure: unknown) => { metrics.authRequests.add(1, 'error', 'unavailable'); throw failure; });
+  };
   return {
-    verify(token): Eventually<Principal | Denial> {
-      const start = performance.now();
-      const answer = verifier.verify(token);
-      if (!(answer instanceof Promise)) return measure(answer, start);
-      return answer.then((proved) => measure(proved, start), (failure: unknown) => { metrics.authRequests.add(1, 'error', 'unavailable'); throw failure; });
-    },
+    verify: (token) => measure(() => verifier.verify(token)),
+    ...(verifier.verifyBasic ? { verifyBasic: (credential: string) => measure(() => verifier.verifyBasic?.(credential) ?? NOT_TAKEN) } : {}),
   };
 }
+const NOT_TAKEN = new Denial({ code: 'UNAUTHENTICATED', message: 'Not authenticated' });

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { AuthModule } from '#libs/auth/auth.module.js';
+import { type SignIn, signInOf } from '#libs/auth/sign-in-fields.js';
+import { debugUser } from '#libs/auth/static-tokens.js';
 import { type ResourceConfig, wellKnownRoutes } from '#libs/auth/well-known.js';
 import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
@@ -19,7 +22,7 @@ import { PolicyModule } from '#libs/policy/policy.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import { readBuildInfo } from './build-info.js';
-import { type GatewayConfig, issuerOf } from './config.js';
+import type { GatewayConfig } from './config.js';
 import { gatewayDoor } from './door.js';
 import { GatewayModule } from './gateway.module.js';
 import { SERVICE } from './http/info.controller.js';
@@ -31,7 +34,7 @@ import { PUBLIC_ROUTES } from './public-routes.js';
 /** The gateway process: each capability's module with its slice of the configuration, or without it. They are closed in the reverse order. */
 @Module({})
 class GatewayProcess {
-  static with(config: GatewayConfig, environment: Environment): DynamicModule {
+  static with(config: GatewayConfig, environment: Environment, signIn: SignIn): DynamicModule {
     const build = readBuildInfo(environment);
     const { version } = build;
     return {
@@ -44,7 +47,7 @@ class GatewayProcess {
           pollMs: config.cataloguePollMs, waits: false,
           ...(config.dataDir !== undefined && config.catalogueKeepOnDisk ? { directory: join(config.dataDir, 'catalogue') } : {}),
         }),
-        ...on(config.authEnabled, () => AuthModule.with(authentication(config))),
+        ...on(config.authEnabled, () => AuthModule.with(authentication(config, signIn))),
         // A policy engine takes this place; without one, POLICY_MODE decides alike for every call.
         PolicyModule.with({ mode: config.policyMode }),
         // Rate limits (RATE_LIMIT_ENABLED) and redaction (REDACTION_ENABLED) have their place here.
@@ -76,27 +79,25 @@ const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typ
   ...(config.enableTracing && config.otlpEndpoint !== undefined ? { tracing: { endpoint: config.otlpEndpoint, serviceName: config.otlpServiceName, version } } : {}),
 });
 
-const authentication = (config: GatewayConfig): Parameters<typeof AuthModule.with>[0] => ({
-  issuers: [{
-    issuer: issuerOf(config) ?? '', audiences: [...config.allowedAudiences, ...(config.resourceUrl === undefined ? [] : [config.resourceUrl])],
-    keys: config.jwksUrl === undefined ? { from: 'discovery' } : { from: 'jwks', uri: config.jwksUrl },
-    claims: { tenant: config.tenantClaim, roles: config.rolesClaim },
-  }],
-  publishes: resourceOf(config),
-});
+const authentication = (config: GatewayConfig, signIn: SignIn): Parameters<typeof AuthModule.with>[0] => {
+  const publishes = published(config, signIn);
+  return { ...signIn, ...(publishes ? { publishes } : {}) };
+};
 
-const resourceOf = (config: GatewayConfig): ResourceConfig => ({
-  resource: config.resourceUrl ?? `http://${config.host}:${config.port}/mcp`, authorizationServers: [issuerOf(config) ?? ''],
-});
+const resourceOf = ({ resourceUrl, host, port }: GatewayConfig): string => resourceUrl ?? `http://${host}:${port}/mcp`;
+/** Undefined where no issuer can be discovered: all of them sign with a shared secret. */
+const published = (config: GatewayConfig, { authorizationServers }: SignIn): ResourceConfig | undefined =>
+  (authorizationServers.length > 0 ? { resource: resourceOf(config), authorizationServers } : undefined);
 
 /** The gateway process's application, made of its configuration; it does not listen yet. `first` is given the server before any route exists. */
 export async function openGateway(config: GatewayConfig, environment: Environment, first?: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
   const own = PUBLIC_ROUTES.filter((route) => config.metricsPublic || route !== 'GET /metrics');
-  const resource = resourceOf(config);
-  const app = await openServer(GatewayProcess.with(config, environment), {
+  const signIn = signInOf(config, { environment, readFile: (path) => readFileSync(path, 'utf8') });
+  const documents = published(config, signIn);
+  const app = await openServer(GatewayProcess.with(config, environment, signIn), {
     maxBodyBytes: config.maxBodyBytes,
     cors: { origins: config.corsOrigins, methods: config.corsAllowMethods, allowHeaders: config.corsAllowHeaders, exposeHeaders: config.corsExposeHeaders, maxAge: config.corsMaxAge },
-    authenticate: config.authEnabled ? gatewayDoor({ resource: resource.resource, open: [...own, ...wellKnownRoutes(resource)] }) : undefined,
+    authenticate: config.authEnabled ? gatewayDoor({ resource: resourceOf(config), open: [...own, ...(documents ? wellKnownRoutes(documents) : [])], ...(signIn.debugUser ? { debugUser } : {}) }) : undefined,
     ...(first ? { mount: first } : {}),
   });
   app.get(Lifecycle, { strict: false }).markStarted();
