@@ -39,7 +39,7 @@ export interface RecordedDecision {
   readonly revision: string;
   /** For the tenant's people, not for the caller. */
   readonly reason?: string;
-  readonly obligations?: readonly { readonly kind: string; readonly rule_id?: string; readonly message?: string }[];
+  readonly obligations?: readonly { readonly kind: string; readonly rule_id?: string; readonly message?: string; readonly flag?: string }[];
 }
 
 /**
@@ -85,9 +85,11 @@ export interface CallRecord {
   readonly redactions?: number;
 }
 
-/** What a call used. Bytes are of JSON texts as they were sent, times are whole milliseconds ≥ 0. */
+/** What a call used. Whole numbers ≥ 0, times in milliseconds. */
 export interface CallUnits {
+  /** Of the arguments as JSON, UTF-8. */
   readonly requestBytes: number;
+  /** Of the backend's answer, decompressed. */
   readonly responseBytes: number;
   /** Time in the backend. */
   readonly backendMs: number;

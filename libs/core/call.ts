@@ -36,6 +36,10 @@ export interface BackendAnswer {
   readonly latencyMs: number;
   /** Body bytes received, decompressed. */
   readonly bytes: number;
+  /** Times it was tried; undefined: once. */
+  readonly attempts?: number;
+  /** Units that it reported of itself, by name; whole numbers ≥ 0. */
+  readonly units?: Readonly<Record<string, number>>;
 }
 
 // Each state adds exactly one fact, so that a stage cannot be skipped or moved without a type error.
@@ -59,7 +63,12 @@ export interface AuthenticatedCall {
   /** Monotonic milliseconds when the door took the call. */
   readonly startedAt: number;
 }
-export interface ResolvedCall extends AuthenticatedCall { readonly target: Target; readonly api: Api | undefined }
+export interface ResolvedCall extends AuthenticatedCall {
+  readonly target: Target;
+  readonly api: Api | undefined;
+  /** Of the tenant's catalogue that the target was found in; undefined for the platform's own. */
+  readonly revision?: number;
+}
 export interface AuthorizedCall extends ResolvedCall { readonly decision: Allow }
 export interface AdmittedCall extends AuthorizedCall { readonly quota: QuotaGrant | undefined }
 export interface ValidatedCall extends AdmittedCall { readonly input: Readonly<Record<string, unknown>> }

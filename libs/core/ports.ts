@@ -36,6 +36,30 @@ export interface PolicyDecisionPoint {
   decide(call: ResolvedCall): Eventually<Allow | Denial>;
   /** What lists show to this principal. Left out: all that its tenant has. Throws `Unavailable` where no policy is in force. */
   readonly lists?: (principal: Principal) => ListPolicy;
+  /** Decides as `decide` would, changes and remembers nothing, and tells how. */
+  readonly trace?: (question: PolicyQuestion) => Promise<PolicyTrace>;
+}
+export interface PolicyQuestion {
+  readonly principal: Principal;
+  readonly target: Pick<Target, 'kind' | 'name' | 'tenant' | 'operationClass' | 'tags' | 'category' | 'apiId'> & { readonly backend: { readonly kind: string } };
+  readonly arguments: unknown;
+  readonly door: string;
+  /** Milliseconds since the epoch; undefined: now. */
+  readonly at?: number;
+}
+/** How a decision came about. */
+export interface PolicyTrace {
+  readonly allow: boolean;
+  readonly ruleId: string;
+  readonly reason: string;
+  /** Digest of the policy and data that decided. */
+  readonly revision: string;
+  readonly obligations: readonly { readonly kind: string; readonly rule_id?: string; readonly message?: string; readonly flag?: string }[];
+  readonly missingScopes: readonly string[];
+  /** Everything that the policy saw. */
+  readonly input: unknown;
+  /** Every clause in its order and whether it holds; the first that holds has decided, else the grant. Empty where the engine does not tell. */
+  readonly tried: readonly { readonly rule: string; readonly holds: boolean; readonly action?: string }[];
 }
 export interface ListPolicy {
   /** Principals of one tenant with equal keys are shown the same of the same targets. Another policy in force is another key. */
@@ -97,6 +121,8 @@ export interface CredentialResolver {
 }
 /** One dependency's part in readiness. */
 export interface ReadinessCheck { readonly name: string; check(): Promise<{ readonly ok: boolean; readonly reason?: string }> }
+/** A number that a part of the process tells of itself, asked at each scrape. `name` without the process's prefix. */
+export interface Reading { readonly name: string; readonly help: string; readonly type: 'counter' | 'gauge'; read(): number }
 /** Structured log lines: a static message, and facts in fields. */
 export interface Log {
   debug(fields: object, message: string): void;

@@ -20,6 +20,9 @@ export const API_KEY_STORE = Symbol('ApiKeyStore');
 export const API_KEY_DIRECTORY = Symbol('ApiKeyDirectory');
 export const CREDENTIAL_RESOLVER = Symbol('CredentialResolver');
 export const POLICY = Symbol('PolicyDecisionPoint');
+export const POLICY_STORE = Symbol('PolicyStore');
+export const POLICY_OFFICE = Symbol('PolicyOffice');
+export const DECISION_LOG = Symbol('DecisionLog');
 export const RATE_LIMITER = Symbol('RateLimiter');
 export const CONCURRENCY_LIMITER = Symbol('ConcurrencyLimiter');
 export const VALIDATOR = Symbol('ArgumentValidator');
@@ -42,4 +45,7 @@ export const ADMISSION = {
 } satisfies Readonly<Record<ApiKind, symbol>>;
 
 /** The `ReadinessCheck` of each dependency that a process may have. */
-export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers'), policy: Symbol('Readiness policy') };
+export const READINESS = { database: Symbol('Readiness database'), catalogue: Symbol('Readiness catalogue'), issuers: Symbol('Readiness issuers'), policy: Symbol('Readiness policy'), journal: Symbol('Readiness journal') };
+
+/** The `readonly Reading[]` of each part of a process that tells numbers of itself. */
+export const READINGS = { metering: Symbol('Readings metering'), audit: Symbol('Readings audit'), ledger: Symbol('Readings ledger') };

@@ -15,7 +15,7 @@ export interface PlatformTargets {
 /** Find what is called. Another tenant's thing, a disabled one and one that never existed give the same denial, byte for byte. */
 export const resolve = (catalogue: Catalogue, platform: PlatformTargets) => (call: AuthenticatedCall): Eventually<ResolvedCall | Denial> => {
   const own = platform.find(call.kind, call.name, call.principal);
-  if (own) return resolved(call, own, undefined);
+  if (own) return resolved(call, own, undefined, undefined);
   const tenant = call.principal.tenant;
   if (tenant === undefined) return notFound(call);
   const snapshot = catalogue.snapshot(tenant);
@@ -27,7 +27,7 @@ function inSnapshot(call: AuthenticatedCall, snapshot: CatalogueSnapshot | undef
   const targets = call.kind === 'tool' ? snapshot.tools : call.kind === 'resource' ? snapshot.resources : snapshot.prompts;
   const target = targets.get(call.name);
   if (!target) return call.kind === 'resource' ? fromTemplate(call, snapshot) : notFound(call);
-  return resolved(call, target, target.apiId === undefined ? undefined : snapshot.apis.get(target.apiId));
+  return resolved(call, target, target.apiId === undefined ? undefined : snapshot.apis.get(target.apiId), snapshot.revision);
 }
 
 /** A URI that expands a template of the tenant's is a call of the template, with the variables as its arguments. */
@@ -35,13 +35,14 @@ function fromTemplate(call: AuthenticatedCall, snapshot: CatalogueSnapshot): Res
   const found = templateFor(snapshot, call.name);
   if (!found) return notFound(call);
   (call as { arguments: unknown }).arguments = found.variables;
-  return resolved(call, found.target, found.target.apiId === undefined ? undefined : snapshot.apis.get(found.target.apiId));
+  return resolved(call, found.target, found.target.apiId === undefined ? undefined : snapshot.apis.get(found.target.apiId), snapshot.revision);
 }
 
-const resolved = (call: AuthenticatedCall, target: Target, api: ResolvedCall['api']): ResolvedCall => {
-  const next = call as AuthenticatedCall & { target: Target; api: ResolvedCall['api'] };
+const resolved = (call: AuthenticatedCall, target: Target, api: ResolvedCall['api'], revision: number | undefined): ResolvedCall => {
+  const next = call as AuthenticatedCall & { target: Target; api: ResolvedCall['api']; revision?: number };
   next.target = target;
   next.api = api;
+  if (revision !== undefined) next.revision = revision;
   return next;
 };
 
