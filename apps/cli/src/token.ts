@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { allowInsecureRequests, clientCredentialsGrant, ClientError, ClientSecretBasic, discovery, ResponseBodyError } from 'openid-client';
 import { CommandError, type Connection, type Environment, readConnection } from './client.js';
 import type { Io } from './io.js';
+import { issuerRequest, issuerToken } from './issuer-token.js';
 
 export const TOKEN_HELP = `stoa token [--tenant TENANT] --role ROLE [--url URL] [--home FOLDER]
 
@@ -10,7 +11,13 @@ Prints a bearer token of the running product's own issuer, and nothing else.
   --tenant   whose tools and APIs; leave it out for cpi-admin, who administers the platform
   --role     cpi-admin, tenant-admin, devops, viewer, or a persona such as stoa.agent
   --url      base URL of the product, where it is not the one in the data folder
-  --home     data folder (default STOA_HOME, else .stoa)`;
+  --home     data folder (default STOA_HOME, else .stoa)
+
+stoa token --issuer URL --client-id ID [--client-secret SECRET] [--username NAME --password WORD] [--scope SCOPES] [--resource URL]
+
+Prints a token of any OpenID issuer, such as a Keycloak realm: of a machine by its client's secret, or of a person by password.
+  --client-secret, --password   or STOA_CLIENT_SECRET, STOA_PASSWORD in the environment, where process lists do not show them
+  --resource                    the server that the token is for (RFC 8707), where the issuer asks for it`;
 
 export interface TokenRequest {
   /** Data folder of the running product; undefined: where the environment says. */
@@ -31,7 +38,15 @@ export async function getToken(request: TokenRequest, env: Environment = {}): Pr
 }
 
 export async function tokenCommand(args: readonly string[], io: Io): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { tenant: { type: 'string' }, role: { type: 'string' }, url: { type: 'string' }, home: { type: 'string' } } });
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      tenant: { type: 'string' }, role: { type: 'string' }, url: { type: 'string' }, home: { type: 'string' }, issuer: { type: 'string' }, 'client-id': { type: 'string' },
+      'client-secret': { type: 'string' }, username: { type: 'string' }, password: { type: 'string' }, scope: { type: 'string' }, resource: { type: 'string' },
+    },
+  });
+  const request = issuerRequest(values, io.env);
+  if (request !== undefined) { io.out(await issuerToken(request)); return 0; }
   if (values.role === undefined) throw new CommandError('--role is missing: one of cpi-admin, tenant-admin, devops, viewer', 2);
   io.out(await getToken({ home: values.home, tenant: values.tenant, role: values.role, url: values.url }, io.env));
   return 0;
