@@ -23,6 +23,8 @@ export interface DoorOptions {
   readonly debugUser?: (header: string) => Principal | Denial;
   /** Told the private reason of each credential that was not proved, for the log; it holds nothing of the credential. Must not throw. */
   readonly refused?: (requestId: string, reason: string) => void;
+  /** Told of each request whose credential was not proved, for whoever counts them; not of requests without one, nor while nobody can be proved. Must not throw. */
+  readonly failed?: (request: FastifyRequest) => void;
 }
 
 /**
@@ -56,6 +58,7 @@ function authenticationHook(options: DoorOptions): onRequestHookHandler {
     const settle = (answer: Principal | Denial): void => {
       if (answer instanceof Denial) {
         options.refused?.(request.id, answer.reason ?? answer.message);
+        if (answer.code === 'UNAUTHENTICATED') options.failed?.(request);
         refuse(reply, answer.code === 'FORBIDDEN' ? { detail: answer.message, error: 'insufficient_scope', status: 403 } : { detail: answer.message, error: 'invalid_token' });
         return;
       }

@@ -25,8 +25,8 @@ export async function buildSnapshot(document: SnapshotDocument, previous: Catalo
     const api = plain.apiId === undefined ? undefined : apis.get(plain.apiId);
     kinds[plain.kind].set(plain.name, { ...plain, definitions: api?.definitions ?? NONE });
   }
-  const { tenant, revision, hash, enabled } = document;
-  return Object.freeze({ tenant, revision, hash, enabled, apis, tools: kinds.tool, resources: kinds.resource, prompts: kinds.prompt });
+  const { tenant, revision, hash, enabled, quotas } = document;
+  return Object.freeze({ tenant, revision, hash, enabled, ...(quotas === undefined ? {} : { quotas }), apis, tools: kinds.tool, resources: kinds.resource, prompts: kinds.prompt });
 }
 
 async function keepDefinitions(api: Api, before: Api | undefined): Promise<Api> {

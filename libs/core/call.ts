@@ -12,6 +12,8 @@ export interface Exchange {
   readonly progress?: (progress: number, total?: number, message?: string) => void;
   /** Set when the client asked for log messages. */
   readonly log?: (level: string, data: unknown, logger?: string) => void;
+  /** Told where the caller stands with its limits, before anything is answered; the door says so in headers. */
+  readonly limited?: (standing: QuotaGrant) => void;
   /** The client's capabilities, as it declared them. */
   readonly clientCapabilities: Readonly<Record<string, unknown>>;
   /** 2026-07-28: the door can answer `input_required`; what the client sent back with its retry. */

@@ -1,3 +1,4 @@
+import type { TenantQuotas } from './quota.js';
 import type { Api, Target } from './target.js';
 import type { TenantSlug } from './tenant.js';
 
@@ -9,6 +10,8 @@ export interface CatalogueSnapshot {
   /** SHA-256 (hex) over the content. */
   readonly hash: string;
   readonly enabled: boolean;
+  /** Its own quotas; undefined: those of the process. */
+  readonly quotas?: TenantQuotas;
   readonly apis: ReadonlyMap<string, Api>;
   readonly tools: ReadonlyMap<string, Target>;
   readonly resources: ReadonlyMap<string, Target>;
@@ -21,6 +24,7 @@ export interface SnapshotDocument {
   readonly revision: number;
   readonly hash: string;
   readonly enabled: boolean;
+  readonly quotas?: TenantQuotas;
   readonly apis: readonly Api[];
   /** `definitions` is left out: it is the API's own. */
   readonly targets: readonly Omit<Target, 'definitions'>[];

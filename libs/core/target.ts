@@ -1,6 +1,7 @@
 import type { ApiKind } from './api-kind.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { CredentialReference, CredentialSlot, RestBinding } from './rest-binding.js';
+import type { ToolRate } from './quota.js';
 import type { TenantSlug } from './tenant.js';
 
 /** What an operation may do to the world; drives MCP annotations and, later, policy. */
@@ -41,6 +42,8 @@ export interface Target {
   readonly backend: BackendBinding;
   /** Whole call, connect to last byte, in milliseconds; 1 to 300,000. */
   readonly timeoutMs: number;
+  /** Of a tool, whoever of its tenant calls; undefined: the settings of the process. */
+  readonly rateLimit?: ToolRate;
   /** SHA-256 (hex) of the definition: name, description, schemas, binding. */
   readonly hash: string;
   /**
