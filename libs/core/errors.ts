@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'INSUFFICIENT_SCOPE'
   | 'NOT_FOUND'
   | 'FORBIDDEN'
+  | 'CONFIRMATION_REQUIRED'
   | 'RATE_LIMITED'
   | 'QUOTA_EXCEEDED'
   | 'INVALID_ARGUMENTS'
@@ -22,6 +23,15 @@ export type ErrorCode =
 
 /** One thing wrong with the arguments, as a JSON Pointer (RFC 6901) into them. */
 export interface ArgumentIssue { readonly pointer: string; readonly message: string }
+
+/** What a person must agree to before the call is made. */
+export interface Confirmation {
+  /** What to ask. */
+  readonly message: string;
+  /** Brought back with the same call, it is the agreement; once. */
+  readonly token: string;
+  readonly expiresInSeconds: number;
+}
 
 /** Which rule refused, under which policy: for records and explanations, never for the caller. */
 export interface Refused { readonly ruleId: string; readonly policyRevision: string }
@@ -41,6 +51,8 @@ export interface DenialFacts {
   readonly quota?: QuotaGrant;
   /** Set where a policy decided. */
   readonly decision?: Refused;
+  /** Of `CONFIRMATION_REQUIRED`. */
+  readonly confirmation?: Confirmation;
 }
 
 /** A stage's "no". A value, not an exception: refusing costs no stack trace. */
@@ -54,6 +66,7 @@ export class Denial {
   readonly backendStatus: number | undefined;
   readonly quota: QuotaGrant | undefined;
   readonly decision: Refused | undefined;
+  readonly confirmation: Confirmation | undefined;
   constructor(facts: DenialFacts) {
     this.code = facts.code;
     this.message = facts.message;
@@ -64,6 +77,7 @@ export class Denial {
     this.backendStatus = facts.backendStatus;
     this.quota = facts.quota;
     this.decision = facts.decision;
+    this.confirmation = facts.confirmation;
   }
 }
 

@@ -30,6 +30,8 @@ export interface CredentialVerifier extends TokenVerifier {
 export interface CallGuard {
   /** Undefined: it is. Rejects with `Unavailable` when that cannot be known now. */
   check(call: AuthenticatedCall): Eventually<Denial | undefined>;
+  /** Asked when nothing else stands against the call, right before it is put on record: a credential for one use is spent here. */
+  spend?(call: ValidatedCall): Eventually<Denial | undefined>;
 }
 /** Asked with the resolved target and the parsed arguments; an engine that cannot answer must deny. */
 export interface PolicyDecisionPoint {
@@ -38,6 +40,20 @@ export interface PolicyDecisionPoint {
   readonly lists?: (principal: Principal) => ListPolicy;
   /** Decides as `decide` would, changes and remembers nothing, and tells how. */
   readonly trace?: (question: PolicyQuestion) => Promise<PolicyTrace>;
+}
+/** Whether a request of the admin API may go on. */
+export interface AdministrationPolicy {
+  /** `route` is `METHOD /matched/route`; `tenant` the one in its path. Rejects with `Unavailable` where nothing can be decided. */
+  decide(question: { readonly principal: Principal; readonly route: string; readonly tenant: string | undefined }): Eventually<AdminVerdict>;
+}
+export interface AdminVerdict {
+  readonly allow: boolean;
+  /** 404 where the tenant must look like one that does not exist. */
+  readonly status: 200 | 403 | 404;
+  /** For the caller. */
+  readonly reason: string;
+  readonly ruleId: string;
+  readonly policyRevision: string;
 }
 export interface PolicyQuestion {
   readonly principal: Principal;

@@ -20,6 +20,7 @@ export const API_KEY_STORE = Symbol('ApiKeyStore');
 export const API_KEY_DIRECTORY = Symbol('ApiKeyDirectory');
 export const CREDENTIAL_RESOLVER = Symbol('CredentialResolver');
 export const POLICY = Symbol('PolicyDecisionPoint');
+export const ADMINISTRATION = Symbol('AdministrationPolicy');
 export const POLICY_STORE = Symbol('PolicyStore');
 export const POLICY_OFFICE = Symbol('PolicyOffice');
 export const DECISION_LOG = Symbol('DecisionLog');

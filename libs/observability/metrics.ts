@@ -14,6 +14,7 @@ export interface MetricsOptions {
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const CALL_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const TOKEN_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25];
+const POLICY_SECONDS = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5];
 const BACKEND_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Every metric of the gateway, on a registry of its own: two applications in one process do not share counts. */
@@ -26,6 +27,10 @@ export class Metrics {
   readonly toolSeconds: HistogramSeries;
   readonly authRequests: CounterSeries;
   readonly tokenSeconds: HistogramSeries;
+  readonly policyDecisions: CounterSeries;
+  readonly policySeconds: HistogramSeries;
+  readonly tokenExchanges: CounterSeries;
+  readonly replayRejects: CounterSeries;
   readonly backendRequests: CounterSeries;
   readonly backendSeconds: HistogramSeries;
 
@@ -44,6 +49,10 @@ export class Metrics {
     const registered = add(new CounterSeries(name('mcp_tools_registered'), 'Tools of the tenants in memory, and the platform\'s own.', [], 'gauge'));
     this.authRequests = add(new CounterSeries(name('auth_requests_total'), 'Credentials checked.', ['status', 'reason']));
     this.tokenSeconds = add(new HistogramSeries(name('auth_token_validation_duration_seconds'), 'Time to check a bearer token.', [], TOKEN_SECONDS));
+    this.policyDecisions = add(new CounterSeries(name('policy_decisions_total'), 'Calls decided by policy; `error` with its reason is where nothing could be decided, and the call was refused.', ['outcome', 'reason']));
+    this.policySeconds = add(new HistogramSeries(name('policy_decision_duration_seconds'), 'Time of a policy decision.', [], POLICY_SECONDS));
+    this.tokenExchanges = add(new CounterSeries(name('token_exchange_total'), 'Exchanges for capability tokens by how they ended.', ['result']));
+    this.replayRejects = add(new CounterSeries(name('replay_reject_total'), 'One-time tokens that were presented again.', []));
     this.backendRequests = add(new CounterSeries(name('backend_requests_total'), 'Requests to backends.', ['backend', 'method', 'status_code']));
     this.backendSeconds = add(new HistogramSeries(name('backend_request_duration_seconds'), 'Time in the backend.', ['backend', 'method'], BACKEND_SECONDS));
     const info = add(new CounterSeries(name('service_info'), 'Always 1; the labels say what runs.', ['name', 'version', 'environment'], 'gauge'));

@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Allow, ResolvedCall } from '#libs/core/call.js';
 import { Denial, Unavailable } from '#libs/core/errors.js';
-import type { Eventually, ListPolicy, PolicyDecisionPoint } from '#libs/core/ports.js';
+import type { Eventually, ListPolicy, PolicyDecisionPoint, PolicyQuestion, PolicyTrace } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
 import { type TenantSlug, tenantKey } from '#libs/core/tenant.js';
-import { type Decision, readDecision } from './decision.js';
+import { type Decision, readDecision, triedOf } from './decision.js';
 import { type EngineAnswer, EngineFailure, type PolicyEngine } from './engine.js';
-import { type Action, inputText, principalClass, type StaticInput, staticInputs } from './input.js';
+import { type Action, inputText, principalClass, type StaticInput, staticInput, staticInputs } from './input.js';
 
 /** One decision, for metrics, logs and explanation. */
 export interface DecisionEvent {
@@ -146,6 +146,16 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
   // A number for each policy that was in force, so that a class's key ends with it.
   const epochs = new WeakMap<PolicyEngine, number>();
   let epoch = 0;
+  const trace = async ({ principal, target, arguments: args, door, at = now() }: PolicyQuestion): Promise<PolicyTrace> => {
+    const engine = current();
+    if (!engine) throw new Unavailable('policy');
+    const input = inputText(staticInput(principal, target, options.environment), { action: 'invoke', door, at, args, trace: true });
+    const { result, revision } = await engine.evaluate(input);
+    const decision = readDecision(result);
+    if (!decision) throw new Unavailable('policy');
+    const { trace: _, ...seenInput } = JSON.parse(input) as Record<string, unknown>;
+    return { allow: decision.allow, ruleId: decision.ruleId, reason: decision.reason, revision, obligations: decision.obligations, missingScopes: decision.missingScopes, input: seenInput, tried: triedOf(result) };
+  };
   const listsOf = (principal: Principal): ListPolicy => {
     const engine = current();
     if (!engine) throw new Unavailable('policy');
@@ -157,6 +167,7 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
 
   return {
     lists: listsOf,
+    trace,
     decide: (call: ResolvedCall) => decide({ action: 'invoke', principal: call.principal, target: call.target, door: call.door, args: call.arguments, name: call.name, requestId: call.requestId }),
     mayList: (principal, target) => {
       try {

@@ -22,6 +22,16 @@ const record = (value: unknown): Readonly<Record<string, unknown>> | undefined =
 const text = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const texts = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every((one) => typeof one === 'string');
 
+/** What a traced answer says was tried; whatever is malformed is left out. */
+export function triedOf(answer: unknown): readonly { readonly rule: string; readonly holds: boolean; readonly action?: string }[] {
+  const tried = record(answer)?.['tried'];
+  if (!Array.isArray(tried)) return [];
+  return tried.flatMap((one: unknown) => {
+    const { rule, holds, action } = record(one) ?? {};
+    return text(rule) && typeof holds === 'boolean' ? [{ rule, holds, ...(text(action) ? { action } : {}) }] : [];
+  });
+}
+
 /** Undefined for anything that is not wholly a decision: what an engine answers is not trusted to be one. */
 export function readDecision(answer: unknown): Decision | undefined {
   const given = record(answer);

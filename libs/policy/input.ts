@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Principal } from '#libs/core/principal.js';
+import type { PolicyQuestion } from '#libs/core/ports.js';
 import type { Target } from '#libs/core/target.js';
 
 /** The part of the input that is the same for every call of a target by a principal. */
@@ -19,14 +20,18 @@ export function staticInputs(environment: string): (principal: Principal, target
     if (!targets) known.set(principal, targets = new WeakMap());
     let made = targets.get(target);
     if (!made) {
-      const text = JSON.stringify(facts(principal, target, environment)).slice(0, -1);
-      targets.set(target, made = { text, digest: hash('sha256', text) });
+      targets.set(target, made = staticInput(principal, target, environment));
     }
     return made;
   };
 }
 
-const facts = (principal: Principal, target: Target, environment: string): object => ({
+export function staticInput(principal: Principal, target: PolicyQuestion['target'], environment: string): StaticInput {
+  const text = JSON.stringify(facts(principal, target, environment)).slice(0, -1);
+  return { text, digest: hash('sha256', text) };
+}
+
+const facts = (principal: Principal, target: PolicyQuestion['target'], environment: string): object => ({
   principal: {
     subject: principal.subject, client: principal.clientId, issuer: principal.issuer, tenant: principal.tenant ?? null,
     roles: [...principal.roles].toSorted(), scopes: [...principal.scopes].toSorted(), ...(principal.allowedTools ? { allowed_tools: [...principal.allowedTools].toSorted() } : {}),

@@ -1,16 +1,94 @@
-import { type DynamicModule, Module } from '@nestjs/common';
-import { POLICY } from '#libs/core/tokens.js';
+import { type DynamicModule, Inject, Module, type OnApplicationShutdown, Optional } from '@nestjs/common';
+import type { Outbound } from '#libs/core/outbound.js';
+import type { PolicyStore } from '#libs/core/policy-store.js';
+import type { AdministrationPolicy, Log, PolicyDecisionPoint, ReadinessCheck } from '#libs/core/ports.js';
+import { ADMINISTRATION, LOG, POLICY, POLICY_STORE, READINESS } from '#libs/core/tokens.js';
+import { administrationPolicy } from './administration.js';
 import { configuredDecision } from './configured-decision.js';
+import { policyDecisionPoint } from './decision-point.js';
+import type { OperatorPolicy } from './policy-data.js';
+import { folderPolicies } from './policy-folder.js';
+import { PolicyInForce } from './policy-in-force.js';
+import { sidecarEngine } from './sidecar-engine.js';
 
-export interface PolicyOptions {
-  /** `open` allows every authenticated call to what its tenant may see. */
-  readonly mode: 'open' | 'deny';
+export interface EngineOptions {
+  readonly mode: 'opa';
+  /** `dev`, `staging` or `prod`, as policies see it. */
+  readonly environment: string;
+  /** Milliseconds that a decision is remembered; see `policyDecisionPoint`. */
+  readonly cacheMs?: number;
+  /** An OPA server that decides; undefined: the embedded evaluator. */
+  readonly sidecar?: { readonly url: string; readonly timeoutMs: number; /** May reach the server; closed with the module. */ readonly outbound: Outbound & { close(): Promise<void> } };
+  /** Folder of policies for the embedded evaluator. */
+  readonly folder?: string;
+  /** Of the Rego compiler. */
+  readonly compilerFolder?: string;
+  /** Under everything else. */
+  readonly base?: OperatorPolicy;
 }
+/** `open` allows every authenticated call to what its tenant may see. */
+export type PolicyOptions = { readonly mode: 'open' | 'deny' } | EngineOptions;
+
+/** Obligations that the call line fulfils. */
+const ENFORCED: ReadonlySet<string> = new Set(['confirm']);
+
+const SIDECAR = Symbol('Sidecar');
 
 /** Whether a call may be made. A process without this module denies every call. */
 @Module({})
-export class PolicyModule {
-  static with({ mode }: PolicyOptions): DynamicModule {
-    return { module: PolicyModule, global: true, providers: [{ provide: POLICY, useFactory: () => configuredDecision(mode) }], exports: [POLICY] };
+export class PolicyModule implements OnApplicationShutdown {
+  constructor(@Optional() @Inject(PolicyInForce) private readonly inForce?: PolicyInForce, @Optional() @Inject(SIDECAR) private readonly sidecar?: { close(): Promise<void> }) {}
+
+  static with(options: PolicyOptions): DynamicModule {
+    if (options.mode !== 'opa') {
+      const { mode } = options;
+      return { module: PolicyModule, global: true, providers: [{ provide: POLICY, useFactory: () => configuredDecision(mode) }], exports: [POLICY] };
+    }
+    return options.sidecar ? besideAServer(options, options.sidecar) : embedded(options);
   }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.inForce?.stop();
+    await this.sidecar?.close();
+  }
+}
+
+function embedded({ environment, cacheMs, folder, compilerFolder, base }: EngineOptions): DynamicModule {
+  const open = async (log?: Log, store?: PolicyStore): Promise<PolicyInForce> => {
+    const inForce = new PolicyInForce({
+      ...(base ? { base } : {}), ...(folder === undefined ? {} : { folder: folderPolicies(folder) }), ...(store ? { store } : {}),
+      ...(compilerFolder === undefined ? {} : { compilerFolder }), ...(log ? { log } : {}),
+    });
+    await inForce.start();
+    return inForce;
+  };
+  return {
+    module: PolicyModule, global: true,
+    providers: [
+      { provide: PolicyInForce, inject: [{ token: LOG, optional: true }, { token: POLICY_STORE, optional: true }], useFactory: open },
+      { provide: POLICY, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): PolicyDecisionPoint => policyDecisionPoint({ engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }) },
+      { provide: ADMINISTRATION, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): AdministrationPolicy => administrationPolicy(engine) },
+      { provide: READINESS.policy, inject: [PolicyInForce], useFactory: ({ readiness }: PolicyInForce): ReadinessCheck => readiness },
+    ],
+    exports: [POLICY, ADMINISTRATION, READINESS.policy, PolicyInForce],
+  };
+}
+
+function besideAServer({ environment, cacheMs }: EngineOptions, { url, timeoutMs, outbound }: NonNullable<EngineOptions['sidecar']>): DynamicModule {
+  const engine = sidecarEngine({ url, timeoutMs, outbound });
+  const readiness: ReadinessCheck = {
+    name: 'policy', check: async () => {
+      const { result } = await engine.evaluate('{}');
+      return result === undefined ? { ok: false, reason: 'the policy server has no policy: start it with --bundle' } : { ok: true };
+    },
+  };
+  return {
+    module: PolicyModule, global: true,
+    providers: [
+      { provide: SIDECAR, useValue: outbound },
+      { provide: POLICY, useFactory: (): PolicyDecisionPoint => policyDecisionPoint({ engine: () => engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }) },
+      { provide: READINESS.policy, useValue: readiness },
+    ],
+    exports: [POLICY, READINESS.policy],
+  };
 }

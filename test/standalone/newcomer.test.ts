@@ -53,7 +53,7 @@ describe('what a newcomer does', { timeout: 60_000 }, () => {
   it('is told within ten lines where things are, the last of them for scripts', () => {
     const lines = product.output.slice(0, product.output.indexOf('Stoa is ready')).split('\n').filter((line) => !line.startsWith('{'));
     expect(lines.length).toBeLessThanOrEqual(10);
-    for (const told of [`${product.url}/mcp`, `${product.url}/admin/v1/docs`, 'acme', 'globex', 'npx stoa call list_pets --tenant acme', 'client-config.json', 'loopback: allowed', 'policy: open']) expect(product.output).toContain(told);
+    for (const told of [`${product.url}/mcp`, `${product.url}/admin/v1/docs`, 'acme', 'globex', 'npx stoa call list_pets --tenant acme', 'client-config.json', 'loopback: allowed', 'destructive tools ask first']) expect(product.output).toContain(told);
   });
 
   it.runIf(process.platform === 'linux')('stays within 600 MiB, the first start included', () => {

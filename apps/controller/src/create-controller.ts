@@ -3,9 +3,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
-import { ADMISSION, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { ADMINISTRATION, ADMISSION, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
 import { frameworkLog } from '#libs/observability/framework-log.js';
+import { administrationPolicy } from '#libs/policy/administration.js';
+import { PolicyInForce } from '#libs/policy/policy-in-force.js';
 import { ControllerModule } from './controller.module.js';
+import { ACCESS } from './http/access.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import { type ControllerParts, PARTS } from './parts.js';
 import { ProbesController } from './probes/probes.controller.js';
@@ -40,10 +43,13 @@ class Given {}
 class GivenPorts {}
 
 /** A controller of ports given by value, for tests, which need no process around it. */
-export function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
+export async function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
   const { store, outbound, admissions, log, ...options } = parts;
+  const policy = new PolicyInForce({ base: { admin: ACCESS } });
+  await policy.start();
   const providers = [
     { provide: CONTROL_STORE, useValue: store }, { provide: OUTBOUND, useValue: outbound }, ...Object.values(admissions).map((admission) => ({ provide: ADMISSION[admission.kind], useValue: admission })),
+    { provide: ADMINISTRATION, useValue: administrationPolicy(policy.engine) },
     ...(log ? [{ provide: LOG, useValue: log }] : []),
   ];
   const ports: DynamicModule = { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };

@@ -14,12 +14,13 @@ import { EgressModule } from '#libs/egress/egress.module.js';
 import type { Logger } from '#libs/observability/logger.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
+import { PolicyModule } from '#libs/policy/policy.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { readBuildInfo } from './build-info.js';
 import type { ControllerConfig } from './config.js';
 import { ControllerModule } from './controller.module.js';
 import { openController } from './create-controller.js';
-import { ADMIN_PUBLIC_ROUTES } from './http/access.js';
+import { ACCESS, ADMIN_PUBLIC_ROUTES } from './http/access.js';
 import { ControllerMetrics } from './probes/controller-metrics.js';
 import { ProbesController } from './probes/probes.controller.js';
 import { PROBE_ROUTES, PROCESS, type ProcessParts } from './probes/process-parts.js';
@@ -32,8 +33,8 @@ const SERVICE = 'stoa-controller';
 class ControllerProcess {
   static with(config: ControllerConfig, environment: Environment, { draining, signIn }: { readonly draining: AbortSignal; readonly signIn: SignIn }): DynamicModule {
     const build = readBuildInfo(environment);
-    const about = (database: ReadinessCheck, issuers: ReadinessCheck, metrics?: ControllerMetrics): ProcessParts =>
-      ({ build, environment: config.environment, startedAt: new Date(), draining, metrics, checks: [database, issuers] });
+    const about = (database: ReadinessCheck, issuers: ReadinessCheck, policy: ReadinessCheck, metrics?: ControllerMetrics): ProcessParts =>
+      ({ build, environment: config.environment, startedAt: new Date(), draining, metrics, checks: [database, issuers, policy] });
     return {
       module: ControllerProcess,
       imports: [
@@ -42,12 +43,13 @@ class ControllerProcess {
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
         AuthModule.with(signIn),
+        PolicyModule.with({ mode: 'opa', environment: config.environment, base: { admin: ACCESS }, ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }) }),
         ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined }),
       ],
       controllers: [ProbesController],
       providers: [
         ...(config.enableMetrics ? [{ provide: ControllerMetrics, useFactory: () => new ControllerMetrics(config.metricsPrefix, { version: build.version, environment: config.environment }) }] : []),
-        { provide: PROCESS, inject: [READINESS.database, READINESS.issuers, { token: ControllerMetrics, optional: true }], useFactory: about },
+        { provide: PROCESS, inject: [READINESS.database, READINESS.issuers, READINESS.policy, { token: ControllerMetrics, optional: true }], useFactory: about },
       ],
     };
   }

@@ -1,29 +1,35 @@
 import { callLine, type RunCall } from '#libs/core/pipeline.js';
-import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import { authorize, invoke, rateLimit, record, redact, validate } from '#libs/core/stages/govern.js';
+import { guarded, spending } from '#libs/core/stages/guard.js';
 import { type PlatformTargets, resolve } from '#libs/core/stages/resolve.js';
+import { type Confirmations, confirmed } from './confirmation.js';
 import type { Backends } from './parts.js';
 
 interface Governance {
   readonly catalogue: Catalogue;
+  /** Whether the caller's credential is good for this very call. */
+  readonly guards: readonly CallGuard[];
   readonly policy: PolicyDecisionPoint;
   readonly limiter: RateLimiter;
   readonly concurrency?: ConcurrencyLimiter | undefined;
   readonly validator: ArgumentValidator;
   readonly meter: UsageMeter | undefined;
   readonly redactor: Redactor;
+  readonly confirmations: Confirmations;
   readonly backends: Backends;
 }
 
 /** The one way to a backend. */
 export function composeCallLine(on: Governance, platform: PlatformTargets & { readonly backend: Backend }, settlements: readonly Settlement[]): RunCall {
   return callLine({
-    resolve: resolve(on.catalogue, platform),
+    resolve: guarded(on.guards, resolve(on.catalogue, platform)),
     authorize: authorize(on.policy),
     rateLimit: rateLimit(on.limiter),
-    validate: validate(on.validator),
-    record: record(on.meter ?? UNMETERED),
+    // What is to be agreed to is asked last: nobody confirms a call that would be refused.
+    validate: confirmed(validate(on.validator), on.confirmations),
+    record: spending(on.guards, record(on.meter ?? UNMETERED)),
     invoke: invoke({ ...on.backends, builtin: platform.backend }, on.concurrency),
     redact: redact(on.redactor),
     // The meter settles first: what follows may tell of what is on record.

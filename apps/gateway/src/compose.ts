@@ -1,16 +1,22 @@
+import { randomBytes } from 'node:crypto';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Backend, RateLimiter, Redactor, TokenVerifier } from '#libs/core/ports.js';
+import { confined } from '#libs/core/stages/guard.js';
 import type { Target } from '#libs/core/target.js';
 import type { Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
 import { readDocument } from '#libs/openapi/read-document.js';
+import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 import { configuredDecision } from '#libs/policy/configured-decision.js';
 import { composeCallLine } from './call-line.js';
+import { confinedListing } from './capability/confined-listing.js';
+import { confirmations } from './confirmation.js';
 import { Health } from './health.js';
 import { PROTOCOL_VERSIONS } from './http/info.controller.js';
 import type { Lifecycle } from './lifecycle.js';
+import { telling, tellingOfPlaces } from './limits.js';
 import type { Listing } from './mcp/listing.js';
 import type { Backends, BuildInfo, GatewayOptions, TenantSummary } from './parts.js';
 import { aliasesOf } from './platform/aliases.js';
@@ -23,6 +29,7 @@ import { tenantsTool } from './platform/tenants-tool.js';
 import { toolsTool } from './platform/tools-tool.js';
 import type { Ports } from './ports.js';
 import { CalledRequests, observeCalls } from './settlement.js';
+import { measuredPolicy } from './measured-policy.js';
 import { tracedCalls, tracedPolicy } from './spans.js';
 import { visibleTargets } from './visible.js';
 
@@ -38,6 +45,8 @@ export interface Gateway {
   readonly metrics: Metrics | undefined;
   /** Undefined where authentication is switched off. */
   readonly verifier: TokenVerifier | undefined;
+  /** Undefined where limits are switched off. */
+  readonly limits: RateLimits | undefined;
   /** All tenants, for platform administrators; undefined where the data plane cannot know. */
   readonly tenants: (() => Promise<readonly TenantSummary[]>) | undefined;
   /** What this process runs without, in an operator's words. */
@@ -51,20 +60,22 @@ const DENIED = configuredDecision('deny');
 
 export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const { logger, metrics, tracing, catalogue, validator, concurrency, verifier, source } = ports;
-  const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady].filter((check) => check !== undefined);
-  const health = new Health(options.lifecycle, [...given, ...options.checks ?? []]);
+  const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady, ports.policyReady].filter((check) => check !== undefined);
+  const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
   const called = new CalledRequests();
   const backends = backendsOf(ports, options);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
   const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
-  const listing = visibleTargets(catalogue, platform);
+  const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
+  const listing = confinedListing(visibleTargets(catalogue, platform, policy));
   const settlements = [observeCalls(logger, metrics, called)];
-  const policy = ports.policy ?? DENIED;
   const line = composeCallLine({
-    catalogue, validator, concurrency, backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ?? UNLIMITED, meter: ports.meter, redactor: ports.redactor ?? AS_IT_IS,
+    guards: [confined, ...(ports.capabilities ? [ports.capabilities] : [])],
+    confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),
+    catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter, redactor: ports.redactor ?? AS_IT_IS,
   }, platform, settlements);
   return {
-    build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, tenants,
+    build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, limits: ports.limits, tenants,
     off: switchedOff(ports, backends, options),
   };
 }

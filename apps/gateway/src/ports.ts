@@ -1,12 +1,15 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
+import { CAPABILITIES } from '#libs/capability/capability.module.js';
 import type { Catalogue, CatalogueSource } from '#libs/core/catalogue.js';
-import type { ArgumentValidator, Backend, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, TokenVerifier, UsageMeter } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Redactor, TokenVerifier, UsageMeter } from '#libs/core/ports.js';
 import {
   BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, LOG, POLICY, RATE_LIMITER, READINESS, REDACTOR, TOKEN_VERIFIER, TRACING, USAGE_METER, VALIDATOR,
 } from '#libs/core/tokens.js';
 import type { Tracing } from '#libs/core/tracing.js';
 import type { Logger } from '#libs/observability/logger.js';
 import { Metrics } from '#libs/observability/metrics.js';
+import { RATE_LIMITS } from '#libs/rate-limit/rate-limit.module.js';
+import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 
 /** What the modules of the process offer the data plane. What is optional may be switched off. */
 @Injectable()
@@ -18,8 +21,10 @@ export class Ports {
   @Optional() @Inject(TOKEN_VERIFIER) readonly verifier?: TokenVerifier;
   @Optional() @Inject(POLICY) readonly policy?: PolicyDecisionPoint;
   @Optional() @Inject(RATE_LIMITER) readonly limiter?: RateLimiter;
+  @Optional() @Inject(RATE_LIMITS) readonly limits?: RateLimits;
   @Optional() @Inject(CONCURRENCY_LIMITER) readonly concurrency?: ConcurrencyLimiter;
   @Optional() @Inject(REDACTOR) readonly redactor?: Redactor;
+  @Optional() @Inject(CAPABILITIES) readonly capabilities?: CallGuard;
   @Optional() @Inject(USAGE_METER) readonly meter?: UsageMeter;
   @Optional() @Inject(Metrics) readonly metrics?: Metrics;
   @Optional() @Inject(TRACING) readonly tracing?: Tracing;
@@ -30,5 +35,6 @@ export class Ports {
   @Optional() @Inject(BACKEND.document) readonly document?: Backend;
   @Optional() @Inject(READINESS.database) readonly databaseReady?: ReadinessCheck;
   @Optional() @Inject(READINESS.catalogue) readonly catalogueReady?: ReadinessCheck;
+  @Optional() @Inject(READINESS.policy) readonly policyReady?: ReadinessCheck;
   @Optional() @Inject(READINESS.issuers) readonly issuersReady?: ReadinessCheck;
 }

@@ -16,9 +16,10 @@ import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
 import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
+import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
-import { PolicyModule } from '#libs/policy/policy.module.js';
+import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import { readBuildInfo } from './build-info.js';
@@ -48,8 +49,7 @@ class GatewayProcess {
           ...(config.dataDir !== undefined && config.catalogueKeepOnDisk ? { directory: join(config.dataDir, 'catalogue') } : {}),
         }),
         ...on(config.authEnabled, () => AuthModule.with(authentication(config, signIn))),
-        // A policy engine takes this place; without one, POLICY_MODE decides alike for every call.
-        PolicyModule.with({ mode: config.policyMode }),
+        PolicyModule.with(policyOf(config)),
         // Rate limits (RATE_LIMIT_ENABLED) and redaction (REDACTION_ENABLED) have their place here.
         ValidationModule.with(),
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
@@ -69,6 +69,21 @@ class GatewayProcess {
       ],
     };
   }
+}
+
+function policyOf(config: GatewayConfig): PolicyOptions {
+  if (config.policyMode !== 'opa') return { mode: config.policyMode };
+  const { environment, policyCacheMs: cacheMs, opaUrl: url, opaTimeoutMs: timeoutMs, regoCompilerDir } = config;
+  // A way out of its own: the server is mostly on loopback, which backends may not reach.
+  if (!config.opaEmbedded) return { mode: 'opa', environment, cacheMs, sidecar: { url, timeoutMs, outbound: createEgress({ allow: [allowed(url)] }) } };
+  const folder = config.policyDir ?? config.opaPolicyPath;
+  return { mode: 'opa', environment, cacheMs, ...(folder === undefined ? {} : { folder }), ...(regoCompilerDir === undefined ? {} : { compilerFolder: regoCompilerDir }) };
+}
+
+/** Host and port of a URL, as the egress policy names them. */
+function allowed(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port === '' ? (protocol === 'https:' ? '443' : '80') : port}`;
 }
 
 const on = (enabled: boolean, make: () => DynamicModule): readonly DynamicModule[] => (enabled ? [make()] : []);

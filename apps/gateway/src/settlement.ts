@@ -48,7 +48,8 @@ export function observeCalls(logger: Logger, metrics: Metrics | undefined, calle
         request_id: reached.requestId, door: reached.door, tenant: reached.principal.tenant, subject: reached.principal.subject, client: reached.principal.clientId,
         kind: reached.kind, name: reached.name.slice(0, 256), status, ms: round(durationMs),
         ...(answer ? { backend_ms: round(answer.latencyMs), bytes: answer.bytes } : {}),
-        ...(reached.decision ? { rule: reached.decision.ruleId } : {}),
+        ...(denial?.decision ? { rule: denial.decision.ruleId, policy: denial.decision.policyRevision.slice(0, 12) } : reached.decision ? { rule: reached.decision.ruleId } : {}),
+        ...(reached.decision?.obligations ? { obligations: reached.decision.obligations } : {}),
         ...(denial?.reason === undefined ? {} : { reason: denial.reason }),
       }, 'call');
     },

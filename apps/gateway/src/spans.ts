@@ -29,6 +29,7 @@ export const tracedCalls = (runCall: RunCall, tracing: Tracing): RunCall => asyn
 };
 
 export const tracedPolicy = (policy: PolicyDecisionPoint, tracing: Tracing): PolicyDecisionPoint => ({
+  ...policy,
   decide: async (call) => {
     const span = tracing.start('policy', { kind: 'internal', traceparent: call.traceparent, tracestate: call.tracestate, attributes: { 'gen_ai.tool.name': call.target.name } });
     const decision = await policy.decide(call);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type DynamicModule, Module } from '@nestjs/common';
+import { ACCESS } from '#apps/controller/src/http/access.js';
 import { ControllerModule } from '#apps/controller/src/controller.module.js';
 import { readBuildInfo } from '#apps/gateway/src/build-info.js';
 import { GatewayModule } from '#apps/gateway/src/gateway.module.js';
@@ -72,9 +73,11 @@ export class StandaloneModule {
         StateModule.with({ location: { directory }, migrates: true }),
         CatalogueModule.with({ waits: true }),
         AuthModule.with({ issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }], publishes: { resource, authorizationServers: [issuerUrl] } }),
-        // One person's laptop: whoever holds a token may call what its tenant has, as often as they like. Said in the configuration of
-        // the planes that serve others, they deny.
-        PolicyModule.with({ mode: 'open' }),
+        PolicyModule.with({
+          // Destructive tools are there to be tried, with a question before.
+          mode: 'opa', environment: 'dev', base: { destructive: 'confirm', admin: ACCESS },
+          ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
+        }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
         RestBackendModule.with({ version }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),

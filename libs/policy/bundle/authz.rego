@@ -101,13 +101,15 @@ tenant_allowed if tool.tenant == principal.tenant
 tenant_allowed if admin
 
 # A credential for certain tools reaches nothing else, whoever holds it.
+bound if is_array(principal.allowed_tools)
+
 outside_allowance if {
-	is_array(principal.allowed_tools)
+	bound
 	tool.kind != "tool"
 }
 
 outside_allowance if {
-	is_array(principal.allowed_tools)
+	bound
 	not tool.name in principal.allowed_tools
 }
 
@@ -477,7 +479,7 @@ else := {"allow": true, "rule_id": "admin-role", "reason": "A role of the caller
 }
 
 admin_role if {
-	not is_array(principal.allowed_tools)
+	not bound
 	some role in principal.roles
 	role in conf.admin[input.route]
 }

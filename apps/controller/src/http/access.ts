@@ -1,3 +1,4 @@
+import type { AdministrationPolicy, AdminVerdict, Eventually } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 
 export type Role = 'cpi-admin' | 'tenant-admin' | 'devops' | 'viewer';
@@ -11,7 +12,7 @@ const READERS: readonly Role[] = ['cpi-admin', 'tenant-admin', 'devops', 'viewer
 export const ADMIN_PUBLIC_ROUTES: readonly string[] = ['GET /admin/v1/openapi.json', 'GET /admin/v1/docs', 'GET /admin/v1/docs/:file'];
 
 /**
- * Who may do what: the whole authorization of the admin API. All roles but `cpi-admin` are confined to their own tenant.
+ * Who may do what: the whole authorization of the admin API, as data of the policy (`data.governance.admin`). All roles but `cpi-admin` are confined to their own tenant.
  * A route without an entry is refused to everyone.
  */
 export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
@@ -56,14 +57,15 @@ export const isPlatformAdmin = (principal: Principal): boolean => principal.role
 export const tenantNotFound = (tenant: string): string => `Tenant not found: ${tenant}`;
 
 /**
- * Undefined when the principal may go on. The role is judged before the tenant, so that a refusal by role is the same
- * for every tenant, and a tenant that is not one's own is refused before the store is asked whether it exists.
+ * Undefined when the principal may go on, decided by the policy in force, whose data holds the table above. The role is judged before the
+ * tenant, so that a refusal by role is the same for every tenant, and a tenant that is not one's own is refused before the store is asked
+ * whether it exists. Rejects with `Unavailable` where nothing can be decided.
  */
-export function refusal(principal: Principal | undefined, method: string, route: string, tenant: string | undefined): Refusal | undefined {
+export function refusal(policy: AdministrationPolicy, principal: Principal | undefined, asked: { readonly method: string; readonly route: string; readonly tenant: string | undefined }): Eventually<Refusal | undefined> {
   if (principal === undefined) return { status: 401, detail: 'Not authenticated' };
-  const roles = ACCESS[`${method === 'HEAD' ? 'GET' : method} ${route}`] ?? [];
-  const held = roles.filter((role) => principal.roles.has(role));
-  if (held.length === 0) return { status: 403, detail: roles.length === 0 ? 'Access denied' : `Access denied: needs one of the roles ${roles.join(', ')}` };
-  if (tenant === undefined || isPlatformAdmin(principal) || principal.tenant === tenant) return undefined;
-  return { status: 404, detail: tenantNotFound(tenant) };
+  const { method, route, tenant } = asked;
+  const verdict = policy.decide({ principal, route: `${method === 'HEAD' ? 'GET' : method} ${route}`, tenant });
+  return verdict instanceof Promise ? verdict.then(refusalOf) : refusalOf(verdict);
 }
+
+const refusalOf = ({ allow, status, reason }: AdminVerdict): Refusal | undefined => (allow ? undefined : { status: status === 404 ? 404 : 403, detail: reason });

@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { AdministrationPolicy } from '#libs/core/ports.js';
+import { ADMINISTRATION } from '#libs/core/tokens.js';
 import { type ControllerParts, PARTS } from '../parts.js';
-import { ADMIN_PUBLIC_ROUTES, refusal } from './access.js';
+import { ADMIN_PUBLIC_ROUTES, type Refusal, refusal } from './access.js';
 import { answerFailure } from './problem-filter.js';
 import { Problem } from './problem.js';
 import { principalOf, rememberMediaType } from './request.js';
@@ -21,20 +23,20 @@ const RAW = 'application/vnd.stoa.raw';
  */
 @Injectable()
 export class AdminHttp {
-  constructor(@Inject(HttpAdapterHost) host: HttpAdapterHost, @Inject(PARTS) { log }: Pick<ControllerParts, 'log'>) {
+  constructor(@Inject(HttpAdapterHost) host: HttpAdapterHost, @Inject(PARTS) { log }: Pick<ControllerParts, 'log'>, @Inject(ADMINISTRATION) policy: AdministrationPolicy) {
     const server = host.httpAdapter.getInstance<FastifyInstance>();
     server.addContentTypeParser(RAW, { parseAs: 'buffer', bodyLimit: MAX_DOCUMENT_BYTES }, (_request, body, done) => done(null, body));
-    server.addHook('onRoute', (route) => { guardRoute(route, log); });
+    server.addHook('onRoute', (route) => { guardRoute(route, log, authorize(policy)); });
   }
 }
 
-function guardRoute(route: RouteOptions, log: ControllerParts['log']): void {
+function guardRoute(route: RouteOptions, log: ControllerParts['log'], guard: Guard): void {
   if (!route.url.startsWith(`${ADMIN}/`)) return;
   const isImport = route.url === IMPORT_ROUTE && route.method === 'POST';
   route.errorHandler = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => { answerFailure(error, { request, reply, log }); };
   route.bodyLimit = isImport ? MAX_DOCUMENT_BYTES : MAX_BODY_BYTES;
   route.preParsing = [
-    ...(ADMIN_PUBLIC_ROUTES.includes(`GET ${route.url}`) ? [] : [authorize]),
+    ...(ADMIN_PUBLIC_ROUTES.includes(`GET ${route.url}`) ? [] : [guard]),
     ...(isImport ? [takeBytes] : []),
   ];
 }
@@ -42,11 +44,17 @@ function guardRoute(route: RouteOptions, log: ControllerParts['log']): void {
 type Payload = Parameters<Extract<RouteOptions['preParsing'], (...a: never[]) => void>>[2];
 type Done = (error?: Error | null) => void;
 
-function authorize(request: FastifyRequest, _reply: FastifyReply, _payload: Payload, done: Done): void {
+type Guard = (request: FastifyRequest, reply: FastifyReply, payload: Payload, done: Done) => void;
+
+const authorize = (policy: AdministrationPolicy): Guard => (request, _reply, _payload, done) => {
   const { tenant } = request.params as { tenant?: string };
-  const no = refusal(principalOf(request), request.method, request.routeOptions.url ?? '', tenant);
-  done(no === undefined ? null : new Problem(no.status, no.detail));
-}
+  const settle = (no: Refusal | undefined): void => { done(no === undefined ? null : new Problem(no.status, no.detail)); };
+  try {
+    const no = refusal(policy, principalOf(request), { method: request.method, route: request.routeOptions.url ?? '', tenant });
+    if (no instanceof Promise) no.then(settle, (failure: unknown) => { done(failure as Error); });
+    else settle(no);
+  } catch (failure) { done(failure as Error); }
+};
 
 function takeBytes(request: FastifyRequest, _reply: FastifyReply, _payload: Payload, done: Done): void {
   rememberMediaType(request, request.headers['content-type'] ?? '');

@@ -61,7 +61,7 @@ export class ToolsController {
   @Post(':name/invoke')
   async invoke(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('name') name: string): Promise<void> {
     const asked = invocation(jsonBody(request));
-    const call = restCall(request, reply, { kind: 'tool', name, arguments: asked.arguments });
+    const call = restCall(request, reply, { kind: 'tool', name, arguments: asked.arguments, confirmToken: asked.confirmToken ?? headerText(request, 'x-confirm-token') });
     const result = await this.runCall(call);
     if (reply.raw.destroyed) return;
     const ms = Math.round(performance.now() - call.startedAt);
@@ -109,16 +109,18 @@ function count(values: readonly string[]): readonly (readonly [string, number])[
   return [...counts].toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-function invocation(body: unknown): { readonly arguments: unknown; readonly requestId: string | undefined } {
+function invocation(body: unknown): { readonly arguments: unknown; readonly requestId: string | undefined; readonly confirmToken: string | undefined } {
   if (body === undefined) throw invalid({ loc: ['body'], msg: 'Field required', type: 'missing' });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid({ loc: ['body'], msg: 'Input should be a valid dictionary or object to extract fields from', type: 'model_attributes_type' });
-  const { name, arguments: args = {}, request_id: requestId } = body as Record<string, unknown>;
+  const { name, arguments: args = {}, request_id: requestId, confirm_token: confirmToken } = body as Record<string, unknown>;
   if (name !== undefined && typeof name !== 'string') throw invalid({ loc: ['body', 'name'], msg: 'Input should be a valid string', type: 'string_type' });
   if (typeof args !== 'object' || args === null || Array.isArray(args)) throw invalid({ loc: ['body', 'arguments'], msg: 'Input should be a valid dictionary', type: 'dict_type' });
   if (requestId !== undefined && requestId !== null && typeof requestId !== 'string') throw invalid({ loc: ['body', 'request_id'], msg: 'Input should be a valid string', type: 'string_type' });
-  return { arguments: args, requestId: requestId ?? undefined };
+  if (confirmToken !== undefined && confirmToken !== null && typeof confirmToken !== 'string') throw invalid({ loc: ['body', 'confirm_token'], msg: 'Input should be a valid string', type: 'string_type' });
+  return { arguments: args, requestId: requestId ?? undefined, confirmToken: confirmToken ?? undefined };
 }
 
+const headerText = (request: FastifyRequest, name: string): string | undefined => { const value = request.headers[name]; return typeof value === 'string' ? value : undefined; };
 const isBackendFailure = ({ code }: Denial): boolean => code.startsWith('BACKEND_') || code === 'EGRESS_REFUSED' || code === 'CREDENTIAL_MISSING';
 
 /** A backend that failed is 502, one that was too slow 504; the gateway's own tools fail inside a 200, as their callers expect. */

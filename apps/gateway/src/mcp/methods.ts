@@ -5,6 +5,7 @@ import type { Target } from '#libs/core/target.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 import { mcpAnswer, RPC } from '../error-mapping.js';
 import { resultJson, rpcResult, toolErrorJson } from './answer.js';
+import { agreementAsked } from '../confirmation.js';
 import { parameterMismatch } from './header-rules.js';
 import type { ListMethod } from './pages.js';
 import { fail, isRecord, type Turn, type Wire } from './wire.js';
@@ -82,6 +83,7 @@ async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
     consumer: typeof http.headers['x-consumer-id'] === 'string' ? http.headers['x-consumer-id'] : 'unknown',
     startedAt: exchange.startedAt,
   });
+  if (result instanceof Denial && result.confirmation && wire.era === 'modern') return askForInput(wire, turn, asked, agreementAsked(result.confirmation));
   if (result instanceof Denial) {
     const answer = mcpAnswer(result, { era: wire.era, kind, name, requestId: http.id });
     if (answer.as === 'tool-error') exchange.answer(answer.status, rpcResult(rpc.id, toolErrorJson(answer, wire.tails)), answer.headers);

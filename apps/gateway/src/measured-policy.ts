@@ -1,0 +1,28 @@
+import type { Allow } from '#libs/core/call.js';
+import { Denial } from '#libs/core/errors.js';
+import type { PolicyDecisionPoint } from '#libs/core/ports.js';
+import type { Metrics } from '#libs/observability/metrics.js';
+
+/** Counts and times every decision about a call. */
+export function measuredPolicy(policy: PolicyDecisionPoint, metrics: Metrics): PolicyDecisionPoint {
+  const measure = (verdict: Allow | Denial, start: number): Allow | Denial => {
+    metrics.policySeconds.observe((performance.now() - start) / 1000);
+    if (!(verdict instanceof Denial)) metrics.policyDecisions.add(1, 'allow', 'policy');
+    else if (verdict.decision?.ruleId.startsWith('engine-') === true) metrics.policyDecisions.add(1, 'error', verdict.decision.ruleId.slice('engine-'.length));
+    else metrics.policyDecisions.add(1, 'deny', 'policy');
+    return verdict;
+  };
+  return {
+    ...policy,
+    decide: (call) => {
+      const start = performance.now();
+      try {
+        const verdict = policy.decide(call);
+        return verdict instanceof Promise ? verdict.then((settled) => measure(settled, start)) : measure(verdict, start);
+      } catch (failure) {
+        metrics.policyDecisions.add(1, 'error', 'none');
+        throw failure;
+      }
+    },
+  };
+}

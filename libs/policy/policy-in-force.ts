@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import type { PolicyStore } from '#libs/core/policy-store.js';
+import type { Log, ReadinessCheck } from '#libs/core/ports.js';
+import { ActivePolicy, type ActiveEngine, type Candidate } from './active-policy.js';
+import { compileRego, type OwnRego } from './compile-rego.js';
+import type { FolderPolicies } from './policy-folder.js';
+import type { Matcher, OperatorPolicy, TenantPolicy } from './policy-data.js';
+import { type OwnRegoFile, readOperatorFiles, readTenantFiles, type PolicyFiles } from './policy-files.js';
+import { PolicyRefused } from './policy-refused.js';
+
+/** Policies of one origin: the operator's, and tenants' on top. */
+export interface PolicySet { readonly operator?: PolicyFiles; readonly tenants: Readonly<Record<string, PolicyFiles>> }
+
+export interface InForceOptions {
+  /** What the process itself says, under everything else. */
+  readonly base?: OperatorPolicy;
+  readonly folder?: FolderPolicies;
+  readonly store?: Pick<PolicyStore, 'active' | 'module' | 'watch'>;
+  /** Of the Rego compiler; undefined: own Rego needs a module that was compiled elsewhere. */
+  readonly compilerFolder?: string;
+  readonly log?: Pick<Log, 'info' | 'error'>;
+}
+
+/** How to get the compiler, for whoever needs it. */
+export const NO_COMPILER = 'own Rego must be compiled, and there is no compiler here: build it with tools/rego-compiler.sh (Go 1.26 or later) and set REGO_COMPILER_DIR to the folder that it prints, or decide by an OPA server (OPA_EMBEDDED=false)';
+
+/**
+ * The policy in force, made anew whenever a part of it changes: files of a folder, and what the control plane stores. What cannot be put
+ * in force is told in the log and by readiness' reason, and the last good one decides on.
+ */
+export class PolicyInForce {
+  readonly #active = new ActivePolicy();
+  readonly #options: InForceOptions;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #trouble: string | undefined;
+  readonly #stops: (() => void | Promise<void>)[] = [];
+
+  constructor(options: InForceOptions) { this.#options = options; }
+
+  readonly engine = (): ActiveEngine | undefined => this.#active.engine();
+  /** Why the newest policy is not in force; undefined: it is. */
+  get trouble(): string | undefined { return this.#trouble; }
+  readonly readiness: ReadinessCheck = {
+    name: 'policy', check: async () => (this.#active.revision === undefined ? { ok: false, reason: 'no policy was put in force' } : { ok: true, ...(this.#trouble === undefined ? {} : { reason: 'the last good policy is in force' }) }),
+  };
+
+  /** Puts in force what there is, and follows every change. Never rejects for a bad policy. */
+  async start(): Promise<void> {
+    const { folder, store } = this.#options;
+    if (store) this.#stops.push(await store.watch(() => { void this.reload(); }));
+    if (folder) this.#stops.push(folder.watch(() => { void this.reload(); }));
+    await this.reload();
+  }
+
+  /** Reads everything again. Of changes that come while it runs one more run is made, with all of them. */
+  reload(): Promise<void> {
+    if (this.#running) { this.#again = true; return this.#running; }
+    return this.#running = (async () => {
+      do {
+        this.#again = false;
+        await this.#once();
+      } while (this.#again);
+      this.#running = undefined;
+    })();
+  }
+
+  async stop(): Promise<void> { for (const stop of this.#stops.splice(0)) await stop(); }
+
+  async #once(): Promise<void> {
+    const { log } = this.#options;
+    const before = this.#active.revision;
+    try {
+      const candidate = await this.#candidate();
+      const revision = await this.#active.activate(candidate);
+      this.#trouble = undefined;
+      if (revision !== before) log?.info({ revision }, 'policy is in force');
+    } catch (failure) {
+      this.#trouble = failure instanceof Error ? failure.message : String(failure);
+      log?.error({ err: failure, in_force: before ?? 'none' }, 'the policy was refused; the last good one stays in force');
+      // Without its own parts the shipped policy denies less than was asked for: nothing is put in force in their stead.
+    }
+  }
+
+  async #candidate(): Promise<Candidate> {
+    const { base, folder, store, compilerFolder } = this.#options;
+    const sets: PolicySet[] = [];
+    if (folder) sets.push(await folder.read());
+    if (store) {
+      const { policies } = await store.active();
+      const operator = policies.find(({ scope }) => scope === undefined);
+      sets.push({ ...(operator ? { operator: operator.files } : {}), tenants: Object.fromEntries(policies.flatMap(({ scope, files }) => (scope === undefined ? [] : [[scope, files]]))) });
+    }
+    return compose(sets, { ...(base ? { base } : {}), module: async (own, digest) => await store?.module(digest) ?? (compilerFolder === undefined ? undefined : await compileRego(own, { compilerFolder })) });
+  }
+}
+
+interface Composing {
+  readonly base?: OperatorPolicy;
+  /** The compiled module of own Rego; undefined: there is none and no way to make one. */
+  readonly module: (own: OwnRego, digest: string) => Promise<Uint8Array | undefined>;
+}
+
+/** One candidate of several sets, the later on top of the earlier. Throws `PolicyRefused`. */
+export async function compose(sets: readonly PolicySet[], { base = {}, module }: Composing): Promise<Candidate> {
+  let operator: OperatorPolicy = base;
+  const tenants: Record<string, TenantPolicy> = { ...base.tenants };
+  let ownOperator: OwnRegoFile | undefined;
+  const ownTenants: Record<string, OwnRegoFile> = {};
+  for (const set of sets) {
+    if (set.operator) {
+      const { data, rego } = readOperatorFiles(set.operator);
+      operator = { ...operator, ...data, ...(operator.rules || data.rules ? { rules: [...operator.rules ?? [], ...data.rules ?? []] } : {}) };
+      if (rego && ownOperator) throw new PolicyRefused([{ file: rego.file, message: `the operator has own Rego in two places (${ownOperator.file}): keep it in the folder or in the store` }]);
+      ownOperator = rego ?? ownOperator;
+    }
+    for (const [tenant, files] of Object.entries(set.tenants)) {
+      const { data, rego } = readTenantFiles(files);
+      const below = tenants[tenant];
+      if (below?.access && data.access) throw new PolicyRefused([{ file: tenant, message: `tenant ${tenant} has a role file in two places: keep it in the folder or in the store` }]);
+      // Neither place loosens what the other says.
+      const denied = below?.denied && data.denied ? either(below.denied, data.denied) : below?.denied ?? data.denied;
+      const destructive = [below?.destructive, data.destructive].includes('deny') ? 'deny' : data.destructive ?? below?.destructive;
+      tenants[tenant] = { ...below, ...data, ...(denied ? { denied } : {}), ...(destructive ? { destructive } : {}), ...(below?.rules || data.rules ? { rules: [...below?.rules ?? [], ...data.rules ?? []] } : {}) };
+      if (rego && ownTenants[tenant]) throw new PolicyRefused([{ file: rego.file, message: `tenant ${tenant} has own Rego in two places: keep it in the folder or in the store` }]);
+      if (rego) ownTenants[tenant] = rego;
+    }
+  }
+  const data = { ...operator, tenants };
+  const own = ownRego(ownOperator, ownTenants);
+  if (!own) return { operator: data };
+  const wasm = await module(own.rego, own.digest);
+  if (!wasm) throw new PolicyRefused([{ file: own.first, message: NO_COMPILER }]);
+  return { operator: data, wasm, varies: ['arguments', 'time'] };
+}
+
+const either = (a: Matcher, b: Matcher): Matcher => (a.all || b.all ? { all: true } : { names: { ...a.names, ...b.names }, patterns: [...a.patterns ?? [], ...b.patterns ?? []] });
+
+/** File names made unique by their scope, since two tenants may call theirs alike. */
+function ownRego(operator: OwnRegoFile | undefined, tenants: Readonly<Record<string, OwnRegoFile>>): { readonly rego: OwnRego; readonly digest: string; readonly first: string } | undefined {
+  const named = Object.entries(tenants).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, { file, rego }]) => [tenant, { file: `${tenant}/${file}`, rego }] as const);
+  const first = operator?.file ?? named[0]?.[1].file;
+  if (first === undefined) return undefined;
+  const rego: OwnRego = { ...(operator ? { operator } : {}), tenants: Object.fromEntries(named) };
+  return { rego, first, digest: createHash('sha256').update(JSON.stringify([operator ?? null, named])).digest('hex') };
+}
