@@ -5,6 +5,7 @@ import { tenantSlug } from '#libs/core/tenant.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
 import type { Database, Transaction } from './database.js';
+import { keepListening } from './keep-listening.js';
 import { sizeOfPacked, unpack, unpackDefinitions } from './packed.js';
 import { promptRecord } from './prompts.js';
 import { CATALOGUE_CHANNEL } from './publication.js';
@@ -95,36 +96,13 @@ async function watch(database: Database, changed: (tenant: TenantSlug, revision:
   await look(true);
 
   const stopping = new AbortController();
-  const stopped = new Promise<void>((resolve) => { stopping.signal.addEventListener('abort', () => { resolve(); }, { once: true }); });
-  const tried = Promise.withResolvers<undefined>();
-
   const polling = (async () => {
     while (await pause(pollMs, stopping.signal)) await look();
   })();
-  const listening = (async () => {
-    for (let failures = 0; ;) {
-      const lost = Promise.withResolvers<undefined>();
-      try {
-        const silence = await database.listen(CATALOGUE_CHANNEL, (payload) => { seen.hear(payload); }, () => { lost.resolve(undefined); });
-        failures = 0;
-        await look();
-        tried.resolve(undefined);
-        await Promise.race([lost.promise, stopped]);
-        await silence();
-      } catch (failure) {
-        onTrouble(failure);
-      }
-      tried.resolve(undefined);
-      failures += 1;
-      // Full jitter: a database that comes back is not met by every data plane at once.
-      if (!await pause(Math.random() * Math.min(reconnectMs, 100 * 2 ** failures), stopping.signal)) return;
-    }
-  })();
-
-  await tried.promise;
+  const silence = await keepListening(database, { channel: CATALOGUE_CHANNEL, heard: (payload) => { seen.hear(payload); }, caughtUp: look, reconnectMs, onTrouble });
   return async () => {
     stopping.abort();
-    await Promise.all([polling, listening]);
+    await Promise.all([polling, silence()]);
   };
 }
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOf } from '#libs/api-keys/api-key-secret.js';
+import { databaseApiKeyStore } from './api-keys.js';
 import { slug } from './control-store.contract.js';
 import { databaseControlStore } from './control-store.js';
 import type { Database } from './database.js';
@@ -19,17 +21,20 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
         await store.createTenant({ slug: tenant, displayName: tenant, description: '' });
         await store.putApi(tenant, draftOf({ tools: [petTool('listPets')] }));
         await store.putPrompt(tenant, { name: 'p', description: '', arguments: [], messages: [], tags: [] });
+        await databaseApiKeyStore(database).create(tenant, { name: 'k', digest: digestOf(tenant), prefix: '', owner: { issuer: '', subject: '' }, roles: [], scopes: [], tools: undefined, stepUp: false, expiresAt: new Date() });
         await store.putResource(tenant, { uri: 'note://a', name: '', description: '', mimeType: 'text/plain', tags: [], content: { text: '' } });
       }
     });
     afterAll(() => close());
 
     const tables = ['apis', 'api_contents', 'tools', 'prompts', 'resources'];
+    /** Of whose rows a tenant may only change some columns, and delete none. */
+    const guarded = ['api_keys'];
 
     it('covers every table of the product, forced for its owner', async () => {
       const rows = await database.session((session) => session.query<{ relname: string; relrowsecurity: boolean; relforcerowsecurity: boolean }>(
         `SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> '_prisma_migrations' ORDER BY relname`));
-      expect(rows.map((row) => row.relname)).toEqual([...tables, 'tenants'].toSorted());
+      expect(rows.map((row) => row.relname)).toEqual([...tables, ...guarded, 'tenants'].toSorted());
       expect(rows.filter((row) => !row.relrowsecurity || !row.relforcerowsecurity)).toEqual([]);
     });
 
@@ -46,12 +51,12 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
       expect(after).toEqual({ user: 'postgres', tenant: null });
     });
 
-    it.each([...tables, 'tenants'])('gives no row of %s to a query without a tenant', async (table) => {
+    it.each([...tables, ...guarded, 'tenants'])('gives no row of %s to a query without a tenant', async (table) => {
       const n = await database.tenant('' as never, (transaction) => count(transaction.$queryRawUnsafe(`SELECT count(*) AS n FROM ${table}`)));
       expect(n).toBe(0);
     });
 
-    it.each(tables)("reads of %s its own rows only, even when the query asks for another's", async (table) => {
+    it.each([...tables, ...guarded])("reads of %s its own rows only, even when the query asks for another's", async (table) => {
       await database.tenant(acme, async (transaction) => {
         expect(await count(transaction.$queryRawUnsafe(`SELECT count(*) AS n FROM ${table}`))).toBe(1);
         expect(await count(transaction.$queryRawUnsafe(`SELECT count(*) AS n FROM ${table} WHERE tenant = 'globex'`))).toBe(0);
@@ -63,6 +68,13 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
         expect(await transaction.$executeRawUnsafe(`UPDATE ${table} SET tenant = tenant WHERE tenant = 'globex'`)).toBe(0);
         expect(await transaction.$executeRawUnsafe(`DELETE FROM ${table} WHERE tenant = 'globex'`)).toBe(0);
       });
+    });
+
+    it("changes no API key of another tenant, nor makes one for it", async () => {
+      await database.tenant(acme, async (transaction) => {
+        expect(await transaction.$executeRaw`UPDATE api_keys SET revoked_at = now() WHERE tenant = 'globex'`).toBe(0);
+      });
+      await expect(database.tenant(acme, (transaction) => transaction.$executeRaw`INSERT INTO api_keys (tenant, name, digest, prefix, issuer, subject, expires_at) VALUES ('globex', '', repeat('0', 64), '', '', '', now())`)).rejects.toThrow(/row-level security/);
     });
 
     it.each(tables)('cannot give a row of %s to another tenant, nor insert one for it', async (table) => {
@@ -86,6 +98,7 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
     it('lets the control role see the list of tenants and of APIs, and nothing else of a tenant', async () => {
       await database.control(async (transaction) => {
         expect(await transaction.$queryRaw`SELECT slug FROM tenants ORDER BY slug`).toEqual([{ slug: 'acme' }, { slug: 'globex' }]);
+        expect(await transaction.$queryRaw`SELECT tenant FROM api_keys`).toEqual([]);
         expect(await transaction.$queryRaw`SELECT tenant FROM apis ORDER BY tenant`).toEqual([{ tenant: 'acme' }, { tenant: 'globex' }]);
       });
       for (const statement of ['DELETE FROM apis', ...['api_contents', 'tools', 'prompts', 'resources'].map((table) => `SELECT * FROM ${table}`)]) {

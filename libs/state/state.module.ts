@@ -1,6 +1,7 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS } from '#libs/core/tokens.js';
+import { API_KEY_DIRECTORY, API_KEY_STORE, CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS } from '#libs/core/tokens.js';
 import type { Log } from '#libs/core/ports.js';
+import { databaseApiKeyDirectory, databaseApiKeyStore } from './api-keys.js';
 import { databaseCatalogueSource, type WatchOptions } from './catalogue-source.js';
 import { databaseControlStore } from './control-store.js';
 import { type Database, type DatabaseLocation, openDatabase } from './database.js';
@@ -15,7 +16,7 @@ export interface StateOptions extends Omit<WatchOptions, 'onTrouble'> {
   readonly migrates: boolean;
 }
 
-/** The database, and the `ControlStore` and `CatalogueSource` on it. */
+/** The database, and on it the `ControlStore`, the `CatalogueSource` and the API keys as control and data plane see them. */
 @Module({})
 export class StateModule implements OnApplicationShutdown {
   constructor(@Inject(DATABASE) private readonly database: Database) {}
@@ -38,13 +39,15 @@ export class StateModule implements OnApplicationShutdown {
       providers: [
         { provide: DATABASE, inject: [LOG, HIDE_SECRET], useFactory: open },
         { provide: CONTROL_STORE, inject: [DATABASE], useFactory: databaseControlStore },
+        { provide: API_KEY_STORE, inject: [DATABASE], useFactory: databaseApiKeyStore },
+        { provide: API_KEY_DIRECTORY, inject: [DATABASE, LOG], useFactory: (database: Database, log: Log) => databaseApiKeyDirectory(database, { onTrouble: (failure) => { log.debug({ err: failure }, 'API key watch interrupted'); } }) },
         {
           provide: CATALOGUE_SOURCE, inject: [DATABASE, LOG],
           useFactory: (database: Database, log: Log) => databaseCatalogueSource(database, { ...watch, onTrouble: (failure) => { log.debug({ err: failure }, 'catalogue watch interrupted'); } }),
         },
         { provide: READINESS.database, inject: [DATABASE], useFactory: (database: Database) => databaseReadiness(database) },
       ],
-      exports: [CONTROL_STORE, CATALOGUE_SOURCE, READINESS.database],
+      exports: [CONTROL_STORE, CATALOGUE_SOURCE, API_KEY_STORE, API_KEY_DIRECTORY, READINESS.database],
     };
   }
 
