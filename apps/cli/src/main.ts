@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
   convert: { about: 'show what becomes of a document, without a running product', load: () => import('./convert.js').then((m) => ({ run: m.convertCommand, help: m.CONVERT_HELP })) },
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
+  audit: { about: 'verify an export of the audit trail, offline', load: () => import('./audit.js').then((m) => ({ run: m.auditCommand, help: m.AUDIT_HELP })) },
   corpus: { about: 'convert every document below a folder and count', load: () => import('./corpus.js').then((m) => ({ run: m.corpusCommand, help: m.CORPUS_HELP })) },
 };
 
