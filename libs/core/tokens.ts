@@ -11,6 +11,7 @@ export const HIDE_SECRET = Symbol('HideSecret');
 export const TRACING = Symbol('Tracing');
 export const OUTBOUND = Symbol('Outbound');
 export const CONTROL_STORE = Symbol('ControlStore');
+export const SQL_DATABASE = Symbol('SqlDatabase');
 export const CATALOGUE_SOURCE = Symbol('CatalogueSource');
 export const CATALOGUE = Symbol('Catalogue');
 export const TOKEN_VERIFIER = Symbol('TokenVerifier');

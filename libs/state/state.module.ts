@@ -1,5 +1,5 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { API_KEY_DIRECTORY, API_KEY_STORE, CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS } from '#libs/core/tokens.js';
+import { API_KEY_DIRECTORY, API_KEY_STORE, CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS, SQL_DATABASE } from '#libs/core/tokens.js';
 import type { Log } from '#libs/core/ports.js';
 import { databaseApiKeyDirectory, databaseApiKeyStore } from './api-keys.js';
 import { databaseCatalogueSource, type WatchOptions } from './catalogue-source.js';
@@ -7,6 +7,7 @@ import { databaseControlStore } from './control-store.js';
 import { type Database, type DatabaseLocation, openDatabase } from './database.js';
 import { migrate } from './migrate.js';
 import { databaseReadiness } from './readiness.js';
+import { sqlDatabase } from './sql-database.js';
 
 const DATABASE = Symbol('Database');
 
@@ -38,6 +39,7 @@ export class StateModule implements OnApplicationShutdown {
       module: StateModule, global: true,
       providers: [
         { provide: DATABASE, inject: [LOG, HIDE_SECRET], useFactory: open },
+        { provide: SQL_DATABASE, inject: [DATABASE], useFactory: sqlDatabase },
         { provide: CONTROL_STORE, inject: [DATABASE], useFactory: databaseControlStore },
         { provide: API_KEY_STORE, inject: [DATABASE], useFactory: databaseApiKeyStore },
         { provide: API_KEY_DIRECTORY, inject: [DATABASE, LOG], useFactory: (database: Database, log: Log) => databaseApiKeyDirectory(database, { onTrouble: (failure) => { log.debug({ err: failure }, 'API key watch interrupted'); } }) },
@@ -47,7 +49,7 @@ export class StateModule implements OnApplicationShutdown {
         },
         { provide: READINESS.database, inject: [DATABASE], useFactory: (database: Database) => databaseReadiness(database) },
       ],
-      exports: [CONTROL_STORE, CATALOGUE_SOURCE, API_KEY_STORE, API_KEY_DIRECTORY, READINESS.database],
+      exports: [CONTROL_STORE, SQL_DATABASE, CATALOGUE_SOURCE, API_KEY_STORE, API_KEY_DIRECTORY, READINESS.database],
     };
   }
 
