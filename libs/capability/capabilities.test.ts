@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AuthenticatedCall } from '#libs/core/call.js';
+import type { AuthenticatedCall, ValidatedCall } from '#libs/core/call.js';
 import { Denial, Unavailable } from '#libs/core/errors.js';
 import type { Principal } from '#libs/core/principal.js';
 import { tenantSlug } from '#libs/core/tenant.js';
@@ -37,6 +37,9 @@ async function proved(token: string, of = capabilities): Promise<Principal> {
 const exchange = { signal: new AbortController().signal, clientCapabilities: {}, supportsInputRequired: false };
 const call = (principal: Principal, name = 'get_pet', args: unknown = {}, kind: AuthenticatedCall['kind'] = 'tool'): AuthenticatedCall =>
   ({ requestId: 'r', door: 'rest', principal, kind, name, arguments: args, exchange, traceparent: undefined, tracestate: undefined, consumer: 'x', startedAt: 0 });
+/** What the line knows by then does not matter here: the guard reads the principal alone. */
+const validated = (of: AuthenticatedCall): ValidatedCall => of as ValidatedCall;
+const spent = async (holder: Principal) => capabilities.spend(validated(call(holder)));
 const checked = async (token: string, ...what: [name?: string, args?: unknown, kind?: AuthenticatedCall['kind']]): Promise<string> => (await capabilities.check(call(await proved(token), ...what)))?.code ?? 'ok';
 
 describe('a capability token', () => {
@@ -76,12 +79,13 @@ describe('a capability token', () => {
     expect(await checked(token, 'get_pet', { deep: { a: null, b: [1, 'x'] }, id: 7 })).toBe('ok');
     for (const args of [{ id: 8, deep: { b: [1, 'x'], a: null } }, { id: '7', deep: { b: [1, 'x'], a: null } }, { id: 7, deep: { b: ['x', 1], a: null } }, {}]) expect(await checked(token, 'get_pet', args)).toBe('UNAUTHENTICATED');
   });
-  it('for one use is spent by its first call, of any number at once, and then opens no door', async () => {
+  it('for one use is spent by the first call that goes through, of any number at once, and then opens no door', async () => {
     const { token } = await issued({ oneTime: true });
     await proved(token);
+    expect(await checked(token)).toBe('ok');
     expect(await checked(token, 'delete_pet')).toBe('FORBIDDEN');
     const holder = await proved(token);
-    const answers = await Promise.all(Array.from({ length: 20 }, async () => (await capabilities.check(call(holder)))?.code ?? 'ok'));
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => (await spent(holder))?.code ?? 'ok'));
     expect(answers.filter((answer) => answer === 'ok')).toHaveLength(1);
     expect(replays).toBe(19);
     expect(await capabilities.verify(token)).toMatchObject({ code: 'UNAUTHENTICATED', message: 'Token has been used' });
@@ -95,7 +99,7 @@ describe('an exchange', () => {
     const child = await issued({}, parent);
     expect(child.grant.oneTime).toBe(true);
     expect(await capabilities.exchange(parent, { tools: ['get_pet'] })).toMatchObject({ error: 'invalid_grant', description: expect.stringContaining('used') });
-    expect(await capabilities.check(call(parent))).toMatchObject({ code: 'UNAUTHENTICATED' });
+    expect(await spent(parent)).toMatchObject({ code: 'UNAUTHENTICATED' });
   });
   it('of a capability token gives no other tool, no other request and no longer life', async () => {
     const bound = requestHash('get_pet', {});

@@ -31,7 +31,7 @@ export interface Issued { readonly token: string; readonly id: string; readonly 
 export type Introspection = { readonly active: false } | ({ readonly active: true } & Readonly<Record<string, unknown>>);
 
 /** Short-lived tokens for exactly the tools that they name (RFC 8693). */
-export interface Capabilities extends CredentialVerifier, CallGuard {
+export interface Capabilities extends CredentialVerifier, Required<CallGuard> {
   /** A token for a part of what `parent` may do; `actor`: who will act for it. Rejects with `Unavailable`. */
   exchange(parent: Principal, wanted: Wanted, actor?: Principal): Promise<Issued | ExchangeRefused>;
   /** What a token says, if it is good now and of a tenant that `asker` administers. */
@@ -72,7 +72,7 @@ export function createCapabilities(options: CapabilityOptions): Capabilities {
       (failure: unknown) => (failure instanceof Error && failure.name === 'JWTExpired' ? unproved('Token has expired', 'expired') : unproved('Invalid token', failure instanceof Error ? failure.message : String(failure))));
   };
   /** Answers false when it was spent before. */
-  const spend = (principal: Principal): Eventually<boolean> => {
+  const spendOf = (principal: Principal): Eventually<boolean> => {
     const [own] = keys(principal);
     return own === undefined || principal.capability?.oneTime !== true ? true : replay.spend(own, principal.expiresAt * 1000 + SKEW_MS);
   };
@@ -83,10 +83,10 @@ export function createCapabilities(options: CapabilityOptions): Capabilities {
 
     check(call) {
       const { capability } = call.principal;
-      if (!capability) return undefined;
-      const refused = misused(call, capability);
-      if (refused || !capability.oneTime) return refused;
-      const first = spend(call.principal);
+      return capability && misused(call, capability);
+    },
+    spend(call) {
+      const first = spendOf(call.principal);
       return first instanceof Promise ? first.then((is) => (is ? undefined : replayed())) : first ? undefined : replayed();
     },
 
@@ -102,7 +102,7 @@ export function createCapabilities(options: CapabilityOptions): Capabilities {
       const grant = attenuate(authority, wanted, at);
       if (grant instanceof ExchangeRefused) return grant;
       // Exchanging a one-time token is its one use.
-      if (!await spend(parent)) { observer.replayed?.(); return new ExchangeRefused('invalid_grant', 'The token that was presented has been used.'); }
+      if (!await spendOf(parent)) { observer.replayed?.(); return new ExchangeRefused('invalid_grant', 'The token that was presented has been used.'); }
       const id = randomBytes(16).toString('base64url');
       const token = await mint(options, { id, principal: parent, grant, issuedAt: at, actors, from, clientId: actor?.clientId ?? parent.clientId });
       if (token.length > MAX_TOKEN_LENGTH) return new ExchangeRefused('invalid_request', 'The token would be too long: name fewer tools or scopes.');

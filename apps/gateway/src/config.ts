@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
+import { limitFields } from '#libs/rate-limit/limit-fields.js';
 import { capabilityFields } from './capability/capability-fields.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -38,7 +39,10 @@ export const GatewayConfig = z.object({
   opaPolicyPath: z.string().optional().meta({ env: 'OPA_POLICY_PATH', description: 'Another name of POLICY_DIR, which wins.' }),
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego in POLICY_DIR needs it.' }),
   policyCacheMs: z.coerce.number().int().min(0).max(3_600_000).default(10_000).meta({ env: 'POLICY_CACHE_MS', description: 'Milliseconds that a decision is remembered where it depends on neither arguments nor time; 0: never.' }),
-  rateLimitEnabled: flag().prefault('false').meta({ env: 'RATE_LIMIT_ENABLED', description: 'Rate limits. Not available in this version: `true` stops the start.' }),
+  rateLimitEnabled: flag().prefault('true').meta({ env: 'RATE_LIMIT_ENABLED', description: 'Every limit below. Behind a proxy set TRUSTED_PROXIES, or all clients count as one address.' }),
+  ...limitFields,
+  sseIdleSeconds: seconds(1, 86_400).default(60).meta({ env: 'SSE_IDLE_SECONDS', description: 'How long a client may leave unread what was sent to its event stream, in seconds; then it is cut off.' }),
+  sseMaxLifeSeconds: seconds(1, 86_400).default(3600).meta({ env: 'SSE_MAX_LIFE_SECONDS', description: 'How long one event stream may live, in seconds; then the client opens another.' }),
   redactionEnabled: flag().prefault('false').meta({ env: 'REDACTION_ENABLED', description: 'Redaction of answers. Not available in this version: `true` stops the start.' }),
   mcpEnabled: flag().prefault('true').meta({ env: 'MCP_ENABLED', description: 'The MCP door at /mcp.' }),
   restEnabled: flag().prefault('true').meta({ env: 'REST_ENABLED', description: 'The REST facade at /mcp/v1.' }),
@@ -60,7 +64,7 @@ export const GatewayConfig = z.object({
   corsOrigins: list().prefault('https://console.stoa.dev,https://portal.stoa.dev,https://console.gostoa.dev,https://portal.gostoa.dev').meta({ env: 'CORS_ORIGINS', description: 'Origins that browsers may call from. `*` is refused: answers depend on who asks.' }),
   corsAllowMethods: list().prefault('GET,POST,PUT,DELETE,OPTIONS').meta({ env: 'CORS_ALLOW_METHODS', description: 'Methods allowed to those origins.' }),
   corsAllowHeaders: list().prefault('Authorization,Content-Type,X-Request-ID,X-Tenant-ID,X-Consumer-ID,Accept,MCP-Protocol-Version,Mcp-Method,Mcp-Name,Mcp-Session-Id,Last-Event-ID,traceparent,tracestate').meta({ env: 'CORS_ALLOW_HEADERS', description: 'Request headers allowed to those origins.' }),
-  corsExposeHeaders: list().prefault('X-Request-ID,X-Trace-ID,Mcp-Session-Id,WWW-Authenticate,Retry-After').meta({ env: 'CORS_EXPOSE_HEADERS', description: 'Response headers shown to those origins.' }),
+  corsExposeHeaders: list().prefault('X-Request-ID,X-Trace-ID,Mcp-Session-Id,WWW-Authenticate,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset').meta({ env: 'CORS_EXPOSE_HEADERS', description: 'Response headers shown to those origins.' }),
   corsMaxAge: z.coerce.number().int().min(0).max(86_400).default(600).meta({ env: 'CORS_MAX_AGE', description: 'Seconds that a preflight answer may be kept.' }),
 
   logLevel: logLevel().prefault('INFO').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL or SILENT. INFO writes one line for each call and request, DEBUG also one for each probe.' }),
@@ -78,7 +82,6 @@ export const GatewayConfig = z.object({
   const wrong = (path: string, message: string): void => { context.addIssue({ code: 'custom', path: [path], message }); };
   checkSignIn(config, wrong, config.authEnabled);
   if (!config.authEnabled && config.environment === 'prod') wrong('authEnabled', 'cannot be false where ENVIRONMENT is prod');
-  if (config.rateLimitEnabled) wrong('rateLimitEnabled', 'rate limits are not available in this version; set it to false');
   if (config.redactionEnabled) wrong('redactionEnabled', 'redaction is not available in this version; set it to false');
   if (config.corsOrigins.includes('*')) wrong('corsOrigins', 'name each origin; * is refused');
   if (config.drainDelaySeconds > config.drainSeconds) wrong('drainDelaySeconds', 'must not be longer than DRAIN_SECONDS');

@@ -13,6 +13,7 @@ import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { CapabilityModule } from '#libs/capability/capability.module.js';
 import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
@@ -20,9 +21,12 @@ import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
+import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
+import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import { readBuildInfo } from './build-info.js';
+import { CapabilityRoutesModule } from './capability/capability-routes.module.js';
 import type { GatewayConfig } from './config.js';
 import { gatewayDoor } from './door.js';
 import { GatewayModule } from './gateway.module.js';
@@ -49,8 +53,9 @@ class GatewayProcess {
           ...(config.dataDir !== undefined && config.catalogueKeepOnDisk ? { directory: join(config.dataDir, 'catalogue') } : {}),
         }),
         ...on(config.authEnabled, () => AuthModule.with(authentication(config, signIn))),
+        ...(config.authEnabled && config.capabilityTokensEnabled ? capabilities(config) : []),
         PolicyModule.with(policyOf(config)),
-        // Rate limits (RATE_LIMIT_ENABLED) and redaction (REDACTION_ENABLED) have their place here.
+        ...on(config.rateLimitEnabled, () => RateLimitModule.with(rateLimitOptions(config))),
         ValidationModule.with(),
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
@@ -63,13 +68,21 @@ class GatewayProcess {
           platformTools: config.platformToolsEnabled, rest: config.restEnabled, metricsRoute: config.enableMetrics ? { isPublic: config.metricsPublic } : undefined,
           mcp: config.mcpEnabled ? {
             allowedOrigins: [...config.corsOrigins, ...config.allowedOrigins], allowedHosts: config.allowedHosts.length > 0 ? config.allowedHosts : undefined,
-            cursorKey: config.cursorKey === undefined ? randomBytes(32) : Buffer.from(config.cursorKey, 'hex'), limits: { bodyBytes: config.maxBodyBytes },
+            cursorKey: config.cursorKey === undefined ? randomBytes(32) : Buffer.from(config.cursorKey, 'hex'), limits: { bodyBytes: config.maxBodyBytes, streamIdleMs: config.sseIdleSeconds * 1000, streamLifeMs: config.sseMaxLifeSeconds * 1000 },
           } : undefined,
         }),
       ],
     };
   }
 }
+
+const capabilities = (config: GatewayConfig): readonly DynamicModule[] => {
+  const audience = resourceOf(config);
+  return [
+    CapabilityModule.with({ issuer: new URL('/v1/token', audience).href, audience, secrets: config.capabilitySecrets, ...(config.redisUrl === undefined ? {} : { redis: { url: config.redisUrl } }) }),
+    CapabilityRoutesModule.with({ audience }),
+  ];
+};
 
 function policyOf(config: GatewayConfig): PolicyOptions {
   if (config.policyMode !== 'opa') return { mode: config.policyMode };

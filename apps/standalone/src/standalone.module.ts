@@ -4,6 +4,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { ACCESS } from '#apps/controller/src/http/access.js';
 import { ControllerModule } from '#apps/controller/src/controller.module.js';
 import { readBuildInfo } from '#apps/gateway/src/build-info.js';
+import { CapabilityRoutesModule } from '#apps/gateway/src/capability/capability-routes.module.js';
 import { GatewayModule } from '#apps/gateway/src/gateway.module.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
@@ -12,6 +13,7 @@ import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { CapabilityModule } from '#libs/capability/capability.module.js';
 import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import type { ControlStore } from '#libs/core/control-store.js';
@@ -22,6 +24,8 @@ import { EgressModule } from '#libs/egress/egress.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { PolicyModule } from '#libs/policy/policy.module.js';
+import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
+import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import type { StandaloneConfig } from './config.js';
@@ -73,11 +77,13 @@ export class StandaloneModule {
         StateModule.with({ location: { directory }, migrates: true }),
         CatalogueModule.with({ waits: true }),
         AuthModule.with({ issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }], publishes: { resource, authorizationServers: [issuerUrl] } }),
+        CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
           // Destructive tools are there to be tried, with a question before.
           mode: 'opa', environment: 'dev', base: { destructive: 'confirm', admin: ACCESS },
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
+        RateLimitModule.with(rateLimitOptions(config)),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
         RestBackendModule.with({ version }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),

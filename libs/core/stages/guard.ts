@@ -1,8 +1,6 @@
-import type { AuthenticatedCall, ResolvedCall } from '../call.js';
+import type { AuthenticatedCall, RecordedCall, ResolvedCall, ValidatedCall } from '../call.js';
 import { Denial } from '../errors.js';
 import type { CallGuard, Eventually } from '../ports.js';
-
-type Resolve = (call: AuthenticatedCall) => Eventually<ResolvedCall | Denial>;
 
 /** What a confined credential may not call is refused by its name alone, so that nobody learns with it which names there are. */
 export const confined: CallGuard = {
@@ -10,13 +8,18 @@ export const confined: CallGuard = {
     : new Denial({ code: 'FORBIDDEN', message: `This credential is not for ${kind} ${name}`, reason: 'the credential names other tools' })),
 };
 
-/** Each guard in turn, then the stage. */
-export const guarded = (guards: readonly CallGuard[], resolve: Resolve): Resolve => {
-  const from = (call: AuthenticatedCall, at: number): Eventually<ResolvedCall | Denial> => {
-    const guard = guards[at];
-    if (!guard) return resolve(call);
-    const refused = guard.check(call);
+/** Each in turn, then the stage; awaits only what is a promise. */
+const before = <C, R>(asked: readonly ((call: C) => Eventually<Denial | undefined>)[], stage: (call: C) => Eventually<R | Denial>) => {
+  const from = (call: C, at: number): Eventually<R | Denial> => {
+    const ask = asked[at];
+    if (!ask) return stage(call);
+    const refused = ask(call);
     return refused instanceof Promise ? refused.then((denial) => denial ?? from(call, at + 1)) : refused ?? from(call, at + 1);
   };
-  return (call) => from(call, 0);
+  return (call: C): Eventually<R | Denial> => from(call, 0);
 };
+
+/** Nothing of the line runs for a call that its credential is not good for. */
+export const guarded = (guards: readonly CallGuard[], resolve: (call: AuthenticatedCall) => Eventually<ResolvedCall | Denial>): typeof resolve => before(guards.map((guard) => (call) => guard.check(call)), resolve);
+/** A credential for one use is spent by the call that goes through, and by one alone. */
+export const spending = (guards: readonly CallGuard[], record: (call: ValidatedCall) => Eventually<RecordedCall | Denial>): typeof record => before(guards.flatMap((guard) => (guard.spend ? [(call: ValidatedCall) => guard.spend?.(call)] : [])), record);
