@@ -1,9 +1,10 @@
 import type { ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { ConcurrencyLimiter } from '#libs/core/ports.js';
+import type { TenantQuotas } from '#libs/core/quota.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 import { callerKey } from './keys.js';
-import type { Limits, TenantLimits } from './limits.js';
+import type { Limits } from './limits.js';
 
 /** How many hold a place under each key; keys without holders are not kept. */
 export class Places {
@@ -28,7 +29,7 @@ export class Places {
 
 export interface ConcurrencyOptions {
   readonly limits: Pick<Limits, 'concurrent' | 'tenant' | 'tenants'>;
-  readonly tenantLimits?: (tenant: TenantSlug) => TenantLimits | undefined;
+  readonly tenantLimits?: (tenant: TenantSlug) => TenantQuotas | undefined;
 }
 
 /**

@@ -1,14 +1,15 @@
 import type { Denial } from '#libs/core/errors.js';
 import type { Eventually } from '#libs/core/ports.js';
+import type { QuotaGrant } from '#libs/core/quota.js';
 import { addressKey } from './keys.js';
 import type { Limits } from './limits.js';
-import { denialOf } from './rate-limiter.js';
+import { answer, denialOf } from './rate-limiter.js';
 import type { Window, WindowStore } from './windows.js';
 
 /** What counts by client address, before and beside authentication. */
 export interface DoorLimits {
-  /** Asked before the credential is looked at. Must not reject. */
-  admit(ip: string): Eventually<Denial | undefined>;
+  /** Asked before the credential is looked at: where the address stands, undefined where no limit applies. Must not reject. */
+  admit(ip: string): Eventually<QuotaGrant | Denial | undefined>;
   /** Told of each credential that was not proved; not of requests without one. */
   failed(ip: string): Eventually<void>;
 }
@@ -28,7 +29,7 @@ export function doorLimits(limits: Pick<Limits, 'address' | 'failedAuthenticatio
       }
       if (!address) return undefined;
       const taken = store.take([{ key: addressKey('requests', ip), limit: address.perMinute + address.burst, ms: 60_000, name: 'address', code: 'RATE_LIMITED' }]);
-      return taken instanceof Promise ? taken.then(({ spent }) => refused(spent)) : refused(taken.spent);
+      return taken instanceof Promise ? taken.then(answer) : answer(taken);
     },
     failed(ip) {
       if (failedAuthentications === undefined) return undefined;
@@ -41,4 +42,3 @@ export function doorLimits(limits: Pick<Limits, 'address' | 'failedAuthenticatio
 }
 
 const failures = (ip: string, limit: number): Window => ({ key: addressKey('failures', ip), limit, ms: 60_000, name: 'failed authentications', code: 'RATE_LIMITED' });
-const refused = (spent: Parameters<typeof denialOf>[0]): Denial | undefined => (spent.length > 0 ? denialOf(spent) : undefined);

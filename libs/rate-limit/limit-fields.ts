@@ -62,7 +62,7 @@ export const limitFields = {
       return refuse(context, failure instanceof LimitsRefused ? failure.issues.map(({ message }) => message).join('; ') : String(failure), text);
     }
   }).prefault('').meta({ env: 'TRUSTED_PROXIES', description: 'CIDRs of proxies whose X-Forwarded-For is believed, comma-separated. Unset: none, and the peer is the client.' }),
-  redisUrl: z.string().regex(/^rediss?:\/\//, 'expected redis://[user:password@]host:port/0').optional().meta({ env: 'REDIS_URL', description: 'Redis or Valkey that replicas share their limits through. Unset: each process counts for itself.', secret: true }),
+  redisUrl: z.string().regex(/^rediss?:\/\//, 'expected redis://[user:password@]host:port/0').optional().meta({ env: 'REDIS_URL', description: 'Redis (6.2 or later) or Valkey that replicas share: their limits, and which capability tokens are spent or revoked. Unset: each process keeps its own, which is enough for one.', secret: true }),
   replicas: z.coerce.number().int().min(1).max(10_000).default(1).meta({ env: 'REPLICAS', description: 'How many gateways share REDIS_URL: while it is away, each admits its part of a limit.' }),
 };
 
@@ -81,4 +81,20 @@ export function rateLimitOptions(config: z.infer<typeof Fields>): RateLimitOptio
     trustedProxies: config.trustedProxies,
   };
   return config.redisUrl === undefined ? { limits } : { limits, shared: { url: config.redisUrl, replicas: config.replicas } };
+}
+
+/** The same variables for one person's computer: on, and out of the way unless a limit is set. Its one client is loopback. */
+export const generousLimitFields = {
+  ...limitFields,
+  rateLimitRoles: defaultOf(limitFields.rateLimitRoles, roles().prefault('*=60000/6000')),
+  rateLimitPerMinute: defaultOf(limitFields.rateLimitPerMinute, count().prefault('off')),
+  rateLimitUserTool: defaultOf(limitFields.rateLimitUserTool, rate().prefault('60000')),
+  rateLimitIp: defaultOf(limitFields.rateLimitIp, rate().prefault('600000')),
+  rateLimitFailedAuth: defaultOf(limitFields.rateLimitFailedAuth, count().prefault('1000')),
+  streamsPerIp: defaultOf(limitFields.streamsPerIp, count().prefault('1000')),
+  streamsPerTenant: defaultOf(limitFields.streamsPerTenant, count().prefault('1000')),
+};
+
+function defaultOf<S extends z.ZodType>(documented: z.ZodType, field: S): S {
+  return field.meta({ ...documented.meta() });
 }

@@ -12,9 +12,11 @@ const Rate = z.strictObject({ perMinute: count(), burst: z.int().min(0).max(MOST
 const ToolRate = z.strictObject({ perMinute: count(), burst: count() })
   .refine((rate) => rate.burst <= rate.perMinute, { path: ['burst'], message: 'must not be above perMinute' });
 const Tenant = z.strictObject({
-  perMinute: count().optional(), perDay: count().optional(),
+  perSecond: count().optional(), perMinute: count().optional(), perDay: count().optional(),
   /** Calls at the same time, on one replica. */
   concurrent: count().optional(),
+  /** Event streams at the same time, on one replica. */
+  streams: count().optional(),
   tools: z.record(z.string().min(1), ToolRate).default({}),
 });
 const Proxy = z.string().superRefine((text, context) => {
@@ -46,7 +48,6 @@ const Limits = z.strictObject({
 export type Limits = z.infer<typeof Limits>;
 export type LimitSettings = z.input<typeof Limits>;
 export type Rate = z.infer<typeof Rate>;
-export type ToolRate = z.infer<typeof ToolRate>;
 export type TenantLimits = z.infer<typeof Tenant>;
 
 /** Every wrong limit at once, each by its key. */

@@ -62,7 +62,7 @@ describe('calls at the same time', () => {
 
 describe('streams', () => {
   it('refuse the eleventh of an address, and take another when one ends', () => {
-    const streams = streamLimiter(readLimits({ streams: { address: 10, tenant: 100, total: 5000 } }).streams);
+    const streams = streamLimiter({ limits: readLimits({ streams: { address: 10, tenant: 100, total: 5000 } }).streams });
     const ends = Array.from({ length: 10 }, () => released(streams.open({ ip: '192.0.2.1', tenant: acme })));
     expect(streams.open({ ip: '192.0.2.1', tenant: acme })).toMatchObject({ code: 'RATE_LIMITED', message: 'Too many connections: limit per address reached', retryAfterSeconds: 60 });
     released(streams.open({ ip: '192.0.2.2', tenant: acme }));
@@ -70,7 +70,7 @@ describe('streams', () => {
     released(streams.open({ ip: '192.0.2.1', tenant: acme }));
   });
   it('are capped by tenant and in all', () => {
-    const streams = streamLimiter(readLimits({ streams: { tenant: 2, total: 3 } }).streams);
+    const streams = streamLimiter({ limits: readLimits({ streams: { tenant: 2, total: 3 } }).streams });
     const open = (at: number, tenant: string) => streams.open({ ip: `192.0.2.${at}`, tenant: tenant as TenantSlug });
     released(open(1, 'acme')); released(open(2, 'acme'));
     expect(open(3, 'acme')).toMatchObject({ message: 'Too many connections: limit per tenant reached' });
@@ -79,7 +79,7 @@ describe('streams', () => {
   });
   it('may be opened so often in a minute, and a refused one holds no place', () => {
     let at = 0;
-    const streams = streamLimiter(readLimits({ streams: { newPerMinute: 5, total: 5 } }).streams, () => at);
+    const streams = streamLimiter({ limits: readLimits({ streams: { newPerMinute: 5, total: 5 } }).streams, now: () => at });
     for (let n = 0; n < 5; n += 1) released(streams.open({ ip: '192.0.2.1', tenant: undefined }))();
     expect(streams.open({ ip: '192.0.2.1', tenant: undefined })).toMatchObject({ message: 'Too many connections: too many new connections', retryAfterSeconds: 60 });
     at = 60_000;

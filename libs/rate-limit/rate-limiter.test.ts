@@ -132,9 +132,10 @@ describe('limits of tools and tenants', () => {
   it('take what the control plane and the tool\'s definition say before what is configured', () => {
     const limiter = rateLimiter({
       limits: readLimits({ tenant: { perMinute: 100 }, tool: { perMinute: 100, burst: 100 } }), store: memoryWindows(),
-      tenantLimits: (tenant) => (tenant === 'acme' ? { perMinute: 4, tools: {} } : undefined), toolRate: (call) => (call.target.name === 'slow' ? { perMinute: 60, burst: 2 } : undefined),
+      tenantLimits: (tenant) => (tenant === 'acme' ? { perMinute: 4 } : undefined),
     });
     const admitted = (call: AuthorizedCall) => Array.from({ length: 10 }, () => limiter.take(call)).filter((outcome) => !(outcome instanceof Denial)).length;
-    expect([admitted(aCall(principal(), 'slow')), admitted(aCall()), admitted(aCall(principal({ tenant: 'globex' })))]).toEqual([2, 2, 10]);
+    const slow = aCall(principal(), 'slow');
+    expect([admitted({ ...slow, target: { ...slow.target, rateLimit: { perMinute: 60, burst: 2 } } }), admitted(aCall()), admitted(aCall(principal({ tenant: 'globex' })))]).toEqual([2, 2, 10]);
   });
 });

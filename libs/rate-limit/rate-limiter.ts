@@ -2,19 +2,17 @@ import type { AuthorizedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { RateLimiter } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
-import type { QuotaGrant } from '#libs/core/quota.js';
+import type { QuotaGrant, TenantQuotas, ToolRate } from '#libs/core/quota.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 import { callerKey, type LimitKey } from './keys.js';
-import type { Limits, Rate, TenantLimits, ToolRate } from './limits.js';
+import type { Limits, Rate } from './limits.js';
 import { quotaOf, type Standing, type Taken, wholeSeconds, type Window, type WindowStore } from './windows.js';
 
 export interface RateLimiterOptions {
   readonly limits: Pick<Limits, 'roles' | 'other' | 'user' | 'userTool' | 'token' | 'tool' | 'tenant' | 'tenants'>;
   readonly store: WindowStore;
-  /** A tool's own rate where its definition carries one; wins over settings. */
-  readonly toolRate?: (call: AuthorizedCall) => ToolRate | undefined;
   /** A tenant's own limits where the control plane keeps them; wins over settings. */
-  readonly tenantLimits?: (tenant: TenantSlug) => TenantLimits | undefined;
+  readonly tenantLimits?: (tenant: TenantSlug) => TenantQuotas | undefined;
   /** Milliseconds since the epoch: days of quotas are those of UTC. Default `Date.now`. */
   readonly now?: () => number;
 }
@@ -27,7 +25,7 @@ const DAY_MS = 86_400_000;
  * spent costs its caller nothing elsewhere. Counts belong to the (tenant, issuer, subject) and tool that were proved and
  * resolved, never to a header. Answers at once where the store does.
  */
-export function rateLimiter({ limits, store, toolRate, tenantLimits, now = Date.now }: RateLimiterOptions): RateLimiter {
+export function rateLimiter({ limits, store, tenantLimits, now = Date.now }: RateLimiterOptions): RateLimiter {
   const callers = new WeakMap<Principal, Caller>();
   const callerOf = (principal: Principal): Caller => {
     let caller = callers.get(principal);
@@ -43,9 +41,11 @@ export function rateLimiter({ limits, store, toolRate, tenantLimits, now = Date.
     if (limits.userTool) windows.push(caller.tool(target.kind, target.name, limits.userTool));
     const { tenant } = principal;
     if (tenant === undefined) return windows;
-    const own = tenantLimits?.(tenant) ?? (Object.hasOwn(limits.tenants, tenant) ? limits.tenants[tenant] : limits.tenant);
-    const rate = toolRate?.(call) ?? (own && Object.hasOwn(own.tools, target.name) ? own.tools[target.name] : limits.tool);
+    const set = Object.hasOwn(limits.tenants, tenant) ? limits.tenants[tenant] : limits.tenant;
+    const own = tenantLimits?.(tenant) ?? set;
+    const rate = target.rateLimit ?? (set && Object.hasOwn(set.tools, target.name) ? set.tools[target.name] : limits.tool);
     if (rate && target.kind === 'tool') windows.push(toolWindow(tenant, target.name, rate));
+    if (own?.perSecond !== undefined) windows.push({ key: tenantKey(tenant, 'tenant-second'), limit: own.perSecond, ms: 1000, name: 'tenant-second', code: 'RATE_LIMITED' });
     if (own?.perMinute !== undefined) windows.push({ key: tenantKey(tenant, 'tenant'), limit: own.perMinute, ms: MINUTE_MS, name: 'tenant', code: 'RATE_LIMITED' });
     if (own?.perDay !== undefined) {
       const at = now();
@@ -77,7 +77,7 @@ export function rateLimiter({ limits, store, toolRate, tenantLimits, now = Date.
 
 const MOST_TOOLS = 100_000;
 
-function answer({ spent, tightest }: Taken): QuotaGrant | undefined | Denial {
+export function answer({ spent, tightest }: Taken): QuotaGrant | undefined | Denial {
   return spent.length > 0 ? denialOf(spent) : tightest && quotaOf(tightest);
 }
 

@@ -10,7 +10,7 @@ import { sharedWindows } from './shared-windows.js';
 import { type StreamLimiter, streamLimiter } from './stream-limiter.js';
 
 /** The slice of a process's configuration. */
-export interface RateLimitOptions extends Pick<RateLimiterOptions, 'toolRate' | 'now'>, Pick<ConcurrencyOptions, 'tenantLimits'> {
+export interface RateLimitOptions extends Pick<RateLimiterOptions, 'now'>, Pick<ConcurrencyOptions, 'tenantLimits'> {
   readonly limits: LimitSettings;
   /** Redis or Valkey that several replicas share; undefined: this process is the only one. */
   readonly shared?: {
@@ -51,7 +51,7 @@ export function createRateLimits({ limits: settings, shared, onAway, ...options 
   return {
     limiter: rateLimiter({ limits, store: store('limit'), ...options }),
     concurrency: concurrencyLimiter({ limits, ...options }),
-    streams: streamLimiter(limits.streams),
+    streams: streamLimiter({ limits: limits.streams, ...(options.tenantLimits ? { tenantLimits: options.tenantLimits } : {}) }),
     door: doorLimits(limits, store('door')),
     clientIp: clientIp(limits.trustedProxies),
     check: {

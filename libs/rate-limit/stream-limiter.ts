@@ -1,4 +1,5 @@
 import { Denial } from '#libs/core/errors.js';
+import type { TenantQuotas } from '#libs/core/quota.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 import { Places } from './concurrency.js';
 import { addressKey } from './keys.js';
@@ -11,10 +12,16 @@ export interface StreamLimiter {
   open(of: { readonly ip: string; readonly tenant: TenantSlug | undefined }): (() => void) | Denial;
 }
 
+export interface StreamLimiterOptions {
+  readonly limits: Limits['streams'];
+  readonly tenantLimits?: (tenant: TenantSlug) => TenantQuotas | undefined;
+  readonly now?: () => number;
+}
+
 const RETRY_SECONDS = 60;
 
 /** Event streams that are open on this replica, by client address and tenant and in all, and new ones of an address in a minute. */
-export function streamLimiter(limits: Limits['streams'], now: () => number = monotonic): StreamLimiter {
+export function streamLimiter({ limits, tenantLimits, now = monotonic }: StreamLimiterOptions): StreamLimiter {
   const places = new Places();
   const opened = memoryWindows({ now });
   return {
@@ -22,7 +29,8 @@ export function streamLimiter(limits: Limits['streams'], now: () => number = mon
       const wanted: { readonly key: string; readonly limit: number; readonly reason: string }[] = [];
       if (limits.total !== undefined) wanted.push({ key: '*:streams', limit: limits.total, reason: 'total limit reached' });
       if (limits.address !== undefined) wanted.push({ key: addressKey('streams', ip), limit: limits.address, reason: 'limit per address reached' });
-      if (tenant !== undefined && limits.tenant !== undefined) wanted.push({ key: tenantKey(tenant, 'streams'), limit: limits.tenant, reason: 'limit per tenant reached' });
+      const ofTenant = tenant === undefined ? undefined : tenantLimits?.(tenant)?.streams ?? limits.tenant;
+      if (tenant !== undefined && ofTenant !== undefined) wanted.push({ key: tenantKey(tenant, 'streams'), limit: ofTenant, reason: 'limit per tenant reached' });
       const taken = places.take(wanted);
       if (typeof taken === 'string') return denial(wanted.find(({ key }) => key === taken)?.reason ?? '', RETRY_SECONDS);
       if (limits.newPerMinute === undefined) return taken;

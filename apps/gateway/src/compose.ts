@@ -9,6 +9,7 @@ import type { Metrics } from '#libs/observability/metrics.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
 import { readDocument } from '#libs/openapi/read-document.js';
 import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
+import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 import { configuredDecision } from '#libs/policy/configured-decision.js';
 import { composeCallLine } from './call-line.js';
 import { confinedListing } from './capability/confined-listing.js';
@@ -16,6 +17,7 @@ import { confirmations } from './confirmation.js';
 import { Health } from './health.js';
 import { PROTOCOL_VERSIONS } from './http/info.controller.js';
 import type { Lifecycle } from './lifecycle.js';
+import { telling, tellingOfPlaces } from './limits.js';
 import { telling, tellingOfPlaces } from './limits.js';
 import type { Listing } from './mcp/listing.js';
 import type { Backends, BuildInfo, GatewayOptions, TenantSummary } from './parts.js';
@@ -47,6 +49,8 @@ export interface Gateway {
   readonly verifier: TokenVerifier | undefined;
   /** Undefined where limits are switched off. */
   readonly limits: RateLimits | undefined;
+  /** Undefined where limits are switched off. */
+  readonly limits: RateLimits | undefined;
   /** All tenants, for platform administrators; undefined where the data plane cannot know. */
   readonly tenants: (() => Promise<readonly TenantSummary[]>) | undefined;
   /** What this process runs without, in an operator's words. */
@@ -61,7 +65,7 @@ const DENIED = configuredDecision('deny');
 export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const { logger, metrics, tracing, catalogue, validator, concurrency, verifier, source } = ports;
   const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady, ports.policyReady].filter((check) => check !== undefined);
-  const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
+  const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
   const called = new CalledRequests();
   const backends = backendsOf(ports, options);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { limitFields } from '#libs/rate-limit/limit-fields.js';
+import { limitFields } from '#libs/rate-limit/limit-fields.js';
 import { capabilityFields } from './capability/capability-fields.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -29,7 +30,6 @@ export const GatewayConfig = z.object({
   authEnabled: flag().prefault('true').meta({ env: 'AUTH_ENABLED', description: 'Credentials at every door but health, information and discovery. `false` lets every caller in as a principal without tenant that sees platform tools alone; refused where ENVIRONMENT is prod.' }),
   ...signInFields,
   ...capabilityFields,
-  redisUrl: z.string().regex(/^rediss?:\/\//, 'expected redis://user:password@host:port/database').optional().meta({ env: 'REDIS_URL', description: 'Redis (6.2 or later) or Valkey that replicas share: spent and revoked capability tokens. Unset: each process keeps its own, which is enough for one.', secret: true }),
 
   policyMode: z.enum(['opa', 'deny', 'open']).default('opa').meta({ env: 'POLICY_MODE', description: '`opa`: the policy decides every call. `deny` refuses every call; `open` allows every authenticated call to what its tenant may see.' }),
   opaEmbedded: flag().prefault('true').meta({ env: 'OPA_EMBEDDED', description: 'Whether OPA decides inside this process; `false`: the OPA server at OPA_URL does, and holds the policy.' }),

@@ -6,6 +6,7 @@ import type { Eventually, TokenVerifier } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Metrics } from '#libs/observability/metrics.js';
 import type { Gateway } from './compose.js';
+import { addressOf } from './limits.js';
 
 export interface GatewayDoor {
   /** Canonical URL of the MCP endpoint, whose metadata each challenge names. */
@@ -17,10 +18,11 @@ export interface GatewayDoor {
 }
 
 /** Puts the door on the server. Throws where no module proves tokens: a door that is asked for is never left out. */
-export const gatewayDoor = ({ resource, open, debugUser }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger }: Gateway): void => {
+export const gatewayDoor = ({ resource, open, debugUser }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger, limits }: Gateway): void => {
   if (!verifier) throw new Error('Authentication is on, but no module proves tokens: import AuthModule');
   installDoor(server, {
     verifier: measured(verifier, metrics), isPublic: publicRoutes(open), resourceMetadataUrl: resourceMetadataUrl(resource), ...(debugUser ? { debugUser } : {}),
+    ...(limits ? { failed: (request) => { void limits.door.failed(addressOf(limits, request)); } } : {}),
     refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'credential refused'); },
   });
 };

@@ -9,6 +9,7 @@ import { ResourcesController } from './http/resources.controller.js';
 import { type HttpSettings, RestHttp } from './http/rest-http.js';
 import { StatusController } from './http/status.controller.js';
 import { ToolsController } from './http/tools.controller.js';
+import { addressOf } from './limits.js';
 import { LineModule } from './line.module.js';
 import { McpModule } from './mcp/mcp.module.js';
 import type { McpDoorOptions } from './mcp/options.js';
@@ -38,9 +39,10 @@ export class GatewayModule {
 
 const INSTRUCTIONS = 'Tools, resources and prompts of your tenant\'s APIs. Tools named stoa_* describe the platform and its catalogue.';
 
-const mcpDoor = ({ build }: GatewayOptions, door: NonNullable<GatewayOptions['mcp']>) => ({ runCall, listing, logger }: Gateway, catalogue: Catalogue): McpDoorOptions => ({
+const mcpDoor = ({ build }: GatewayOptions, door: NonNullable<GatewayOptions['mcp']>) => ({ runCall, listing, logger, limits }: Gateway, catalogue: Catalogue): McpDoorOptions => ({
   ...door, runCall, listing, catalogue, principalOf,
   serverInfo: { name: SERVICE, title: 'STOA MCP Gateway', version: build.version }, instructions: INSTRUCTIONS,
+  ...(limits ? { streamPlaces: (request, { tenant }) => limits.streams.open({ ip: addressOf(limits, request), tenant }) } : {}),
   onFailure: ({ requestId, error }) => { logger.error({ request_id: requestId, err: error }, 'the MCP door failed'); },
   onProtocolError: ({ requestId, status, code, message }) => { logger.info({ request_id: requestId, status, code, reason: message }, 'protocol error'); },
 });

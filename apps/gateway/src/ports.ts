@@ -10,6 +10,8 @@ import type { Logger } from '#libs/observability/logger.js';
 import { Metrics } from '#libs/observability/metrics.js';
 import { RATE_LIMITS } from '#libs/rate-limit/rate-limit.module.js';
 import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
+import { RATE_LIMITS } from '#libs/rate-limit/rate-limit.module.js';
+import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 
 /** What the modules of the process offer the data plane. What is optional may be switched off. */
 @Injectable()
@@ -21,6 +23,7 @@ export class Ports {
   @Optional() @Inject(TOKEN_VERIFIER) readonly verifier?: TokenVerifier;
   @Optional() @Inject(POLICY) readonly policy?: PolicyDecisionPoint;
   @Optional() @Inject(RATE_LIMITER) readonly limiter?: RateLimiter;
+  @Optional() @Inject(RATE_LIMITS) readonly limits?: RateLimits;
   @Optional() @Inject(RATE_LIMITS) readonly limits?: RateLimits;
   @Optional() @Inject(CONCURRENCY_LIMITER) readonly concurrency?: ConcurrencyLimiter;
   @Optional() @Inject(REDACTOR) readonly redactor?: Redactor;

@@ -23,6 +23,8 @@ import { ObservabilityModule } from '#libs/observability/observability.module.js
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
+import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import { readBuildInfo } from './build-info.js';

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import { endpointLabel } from '#libs/observability/metrics.js';
 import type { Gateway } from './compose.js';
 import type { CorsSettings } from './parts.js';
+import { limitAddresses, PROBES } from './limits.js';
 import { requestId } from './request-id.js';
 
 /** Options of the Fastify instance: ids, limits and timeouts (SEC-22). */
@@ -20,7 +21,6 @@ export const serverOptions = (maxBodyBytes: number): FastifyServerOptions & { re
   routerOptions: { maxParamLength: 2048, ignoreTrailingSlash: false, caseSensitive: true },
 });
 
-const PROBES = new Set(['/health', '/ready', '/live', '/healthz', '/api/health', '/health/live', '/health/ready', '/health/startup', '/metrics']);
 const FIXED_HEADERS: readonly (readonly [string, string])[] = [
   ['x-content-type-options', 'nosniff'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
@@ -37,10 +37,10 @@ interface Equipment {
 }
 
 /**
- * What every request passes on this server, in this order: id, fixed headers, CORS, metrics, then authentication. Call it
+ * What every request passes on this server, in this order: id, fixed headers, CORS, metrics, the limits of its address, then authentication. Call it
  * once, before any route is made.
  */
-export function equipServer(server: FastifyInstance, { lifecycle, metrics, logger, called }: Gateway, { cors, authenticate }: Equipment): void {
+export function equipServer(server: FastifyInstance, { lifecycle, metrics, logger, called, limits }: Gateway, { cors, authenticate }: Equipment): void {
   server.addHook('onRoute', (route: RouteOptions) => {
     const endpoint = endpointLabel(route.url);
     const mark = (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => { (request as Watched).endpoint = endpoint; done(); };
@@ -72,6 +72,7 @@ export function equipServer(server: FastifyInstance, { lifecycle, metrics, logge
     done();
   });
   if (metrics) countInProgress(server, metrics.httpInProgress);
+  if (limits) limitAddresses(server, limits);
   authenticate?.(server);
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { flag, list } from '#libs/configuration/read-config.js';
+import { generousLimitFields } from '#libs/rate-limit/limit-fields.js';
 
 /** The whole configuration of the product in one process; docs/configuration.md is generated from it. */
 export const StandaloneConfig = z.object({
@@ -10,6 +11,7 @@ export const StandaloneConfig = z.object({
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have beside loopback, which is always allowed here: CIDR or host, optional `:port`.' }),
   policyDir: z.string().optional().meta({ env: 'POLICY_DIR', description: 'Folder of policies: *.yaml and *.rego for everybody, tenants/NAME/ for one tenant. Watched; what is refused leaves the last good one in force.' }),
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego needs it.' }),
+  ...generousLimitFields,
   logLevel: z.string().toLowerCase().pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])).default('info').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARN, ERROR, FATAL or SILENT. INFO writes one line for each call and request.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
   drainSeconds: z.coerce.number().min(0).max(600).default(10).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds: calls in flight finish, streams are closed.' }),

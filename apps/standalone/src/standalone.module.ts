@@ -26,6 +26,8 @@ import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { PolicyModule } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
+import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import type { StandaloneConfig } from './config.js';
@@ -83,6 +85,7 @@ export class StandaloneModule {
           mode: 'opa', environment: 'dev', base: { destructive: 'confirm', admin: ACCESS },
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
+        RateLimitModule.with(rateLimitOptions(config)),
         RateLimitModule.with(rateLimitOptions(config)),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),

@@ -14,7 +14,7 @@ export interface EventStream {
 /**
  * Takes the response over and sends its head. What the client does not read waits here, at most `queueBytes` and `queueEvents`; past that the
  * oldest waiting events are dropped, the client is told so by an `error` event with a `retry:` hint, and the stream ends. A reader that
- * stays stalled for four heartbeats is cut off. `retry:` carries 20 to 40 % of jitter so that clients do not come back all at once.
+ * takes nothing for `streamIdleMs` is cut off. `retry:` carries 20 to 40 % of jitter so that clients do not come back all at once.
  */
 export function openEventStream(reply: FastifyReply, on: { limits: McpLimits; random: () => number; headers?: Readonly<Record<string, string>>; retryHint?: boolean }): EventStream {
   const { limits } = on;
@@ -43,7 +43,7 @@ export function openEventStream(reply: FastifyReply, on: { limits: McpLimits; ra
   const queue = (event: string): void => { waiting.push(event); waitingBytes += event.length; };
   const heartbeat = setInterval(() => {
     if (!stalled) { raw.write(':\n\n'); quietBeats = 0; return; }
-    if (++quietBeats >= 4) raw.destroy();
+    if (++quietBeats * limits.heartbeatMs >= limits.streamIdleMs) raw.destroy();
   }, limits.heartbeatMs);
   heartbeat.unref();
   raw.on('drain', () => { stalled = false; quietBeats = 0; flush(); });

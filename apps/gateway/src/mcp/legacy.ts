@@ -1,3 +1,4 @@
+import { Denial } from '#libs/core/errors.js';
 import { RPC } from '../error-mapping.js';
 import { rpcNotification, rpcResult } from './answer.js';
 import type { ChangeFeed } from './change-feed.js';
@@ -134,8 +135,9 @@ export function legacyEra(wire: Wire, on: { sessions: Sessions; hub: StreamHub; 
       });
       // A client that comes back takes the place of its own lost connection.
       session.stream?.end();
-      stream = turn.exchange.openStream((reply) => on.hub.open(reply, turn.principal));
-      if (!stream) { stop(); return tooMany(wire, turn); }
+      const opened = turn.exchange.openStream((reply) => on.hub.open(reply, turn.principal));
+      if (opened instanceof Denial) { stop(); return tooMany(wire, turn, opened); }
+      stream = opened;
       session.stream = stream;
       stream.onClose(() => {
         stop();

@@ -1,3 +1,4 @@
+import { Denial } from '#libs/core/errors.js';
 import type { Target } from '#libs/core/target.js';
 import { RPC } from '../error-mapping.js';
 import { rpcNotification, rpcResult } from './answer.js';
@@ -37,11 +38,12 @@ export const listen = (feed: ChangeFeed, hub: StreamHub): Method => async (wire,
   let stream: EventStream | undefined;
   const stop = await feed.subscribe({ principal: turn.principal, kinds, uris: new Set(visible), notify: (method, params) => { stream?.send(rpcNotification(method, { ...params, _meta: tag })); } });
   const farewell = (): string => rpcResult(turn.rpc.id, `{"resultType":"complete","_meta":{${JSON.stringify(tag).slice(1, -1)},${wire.tails.metaMembers}}}`);
-  stream = turn.exchange.openStream((reply) => hub.open(reply, turn.principal, farewell));
-  if (!stream) { stop(); return tooMany(wire, turn); }
+  const opened = turn.exchange.openStream((reply) => hub.open(reply, turn.principal, farewell));
+  if (opened instanceof Denial) { stop(); return tooMany(wire, turn, opened); }
+  stream = opened;
   stream.send(rpcNotification('notifications/subscriptions/acknowledged', { _meta: tag, notifications: honoured }));
   stream.onClose(stop);
 };
 
-export const tooMany = (wire: Wire, turn: Turn): void =>
-  fail(wire, turn, { status: 429, code: RPC.tooManyStreams, message: `Too many connections: at most ${wire.limits.streamsPerPrincipal} event streams for one caller.`, headers: { 'retry-after': '60' } });
+export const tooMany = (wire: Wire, turn: Turn, { message, retryAfterSeconds = 60 }: Denial): void =>
+  fail(wire, turn, { status: 429, code: RPC.tooManyStreams, message, headers: { 'retry-after': String(retryAfterSeconds) } });

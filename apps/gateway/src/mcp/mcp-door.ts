@@ -38,7 +38,7 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
   };
   const modernWire = wireOf('modern');
   const changed = (): void => options.onStreams?.({ streams: hub.size, sessions: sessions.size });
-  const hub = streamHub({ limits, random, now, changed });
+  const hub = streamHub({ limits, random, now, changed, places: options.streamPlaces });
   const sessions = sessionTable({ limits, now, changed });
   const feed = changeFeed(options.catalogue, options.listing);
   const modern = modernEra(modernWire, new Map([['completion/complete', complete], ['subscriptions/listen', listen(feed, hub)]]));

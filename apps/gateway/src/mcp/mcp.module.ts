@@ -45,7 +45,7 @@ const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise
   });
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
-    const data = { correlation_id: request.id, ...(status === 413 ? { max_size_kb: bodyLimit / 1024 } : {}) };
+    const data = { correlation_id: request.id, ...(status === 413 ? { code: 'PAYLOAD_TOO_LARGE', max_size_kb: bodyLimit / 1024 } : {}) };
     const [code, message] = status === 413 ? [RPC.tooLarge, `The body is larger than ${bodyLimit} bytes.`]
       : status === 415 ? [RPC.invalidRequest, 'Content-Type is application/json.']
         : status < 500 ? [RPC.invalidRequest, error.message] : [RPC.internal, 'Internal error.'];

@@ -3,6 +3,7 @@ import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Listing } from './listing.js';
+import type { StreamPlaces } from './stream-hub.js';
 
 /** Everything that the MCP door needs. */
 export interface McpDoorOptions {
@@ -30,6 +31,8 @@ export interface McpDoorOptions {
   readonly onFailure?: (failure: { readonly requestId: string; readonly error: unknown }) => void;
   /** Told when an event stream opens and ends, and when a session does. */
   readonly onStreams?: (open: { readonly streams: number; readonly sessions: number }) => void;
+  /** A place for each event stream, beside `limits`. */
+  readonly streamPlaces?: StreamPlaces | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** 0 ≤ n < 1; jitter only. */
@@ -52,6 +55,9 @@ export interface McpLimits {
   readonly queueEvents: number;
   readonly streamsPerPrincipal: number;
   readonly streams: number;
+  /** How long a client may leave unread what was sent to its stream, and how long a stream may live, in milliseconds; then the client opens another. */
+  readonly streamIdleMs: number;
+  readonly streamLifeMs: number;
   /** Between comments on a quiet stream, in milliseconds. */
   readonly heartbeatMs: number;
   /** Base of the reconnection hint, in milliseconds; 20 to 40 % are added at random. */
@@ -67,6 +73,6 @@ export interface McpLimits {
 
 export const MCP_LIMITS: McpLimits = {
   bodyBytes: 1_048_576, pageSize: 100, listTtlMs: 60_000, preparedBytes: 67_108_864,
-  queueBytes: 262_144, queueEvents: 1_000, streamsPerPrincipal: 5, streams: 10_000, heartbeatMs: 15_000, retryMs: 2_000,
+  queueBytes: 262_144, queueEvents: 1_000, streamsPerPrincipal: 5, streams: 10_000, streamIdleMs: 60_000, streamLifeMs: 3_600_000, heartbeatMs: 15_000, retryMs: 2_000,
   sessionIdleMs: 1_800_000, sessions: 10_000, sessionsPerPrincipal: 100, requestStateMs: 600_000, clientRequestMs: 60_000,
 };

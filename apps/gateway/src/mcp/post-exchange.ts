@@ -1,5 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Exchange } from '#libs/core/call.js';
+import { Denial } from '#libs/core/errors.js';
+import type { QuotaGrant } from '#libs/core/quota.js';
+import { writeQuota } from '../limits.js';
 import { type RpcId, rpcNotification } from './answer.js';
 import { type EventStream, openEventStream } from './event-stream.js';
 import type { McpLimits } from './options.js';
@@ -56,6 +59,8 @@ export class PostExchange implements Exchange {
   }
   cancel(): void { void this.signal; this.#controller?.abort(); }
 
+  limited(standing: QuotaGrant): void { writeQuota(this.#reply.raw, standing); }
+
   /** Tell the client something while the call runs; opens the event stream. Dropped once the result is out. */
   tell(message: string): void {
     if (this.#answered || !this.#settings.accepts.events) return;
@@ -100,9 +105,9 @@ export class PostExchange implements Exchange {
     this.#reply.code(status).send();
   }
   /** Hands the response to a stream that lives on without this exchange, if `open` gives one. */
-  openStream<S extends EventStream | undefined>(open: (reply: FastifyReply) => S): S {
+  openStream(open: (reply: FastifyReply) => EventStream | Denial): EventStream | Denial {
     const stream = open(this.#reply);
-    if (stream) this.#answered = true;
+    if (!(stream instanceof Denial)) this.#answered = true;
     return stream;
   }
 }
