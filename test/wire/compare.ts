@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BuiltRequest } from '#libs/backends/rest/request.js';
+import type { BuiltRequest } from '#libs/backends/http/http-caller.js';
 import type { RestBinding, RestContent } from '#libs/core/rest-binding.js';
 import type { ReferenceRequest } from './reference.js';
 

@@ -5,7 +5,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RestBackend } from '#libs/backends/rest/rest-backend.js';
-import { backendSpans } from '#libs/backends/rest/spans.js';
+import { backendSpans } from '#libs/backends/http/spans.js';
 import type { BackendAnswer } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import { as, type FakeGateway, fakeGateway, fakeTarget, slug } from '../../../test/fake-gateway.js';

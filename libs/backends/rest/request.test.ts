@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Denial } from '#libs/core/errors.js';
 import { forbiddenHeaderParameter } from '#libs/core/header-names.js';
 import type { CredentialSlot, RestBinding, RestBody, RestParameter } from '#libs/core/rest-binding.js';
-import { type AppliedCredential, type BuiltRequest, buildRequest } from './request.js';
+import type { AppliedCredential } from '#libs/backends/http/credentials.js';
+import type { BuiltRequest } from '#libs/backends/http/http-caller.js';
+import { buildRequest } from './request.js';
 
 const param = (where: RestParameter['in'], more: Partial<RestParameter> = {}): RestParameter =>
   ({ argument: 'color', name: 'color', in: where, style: where === 'path' || where === 'header' ? 'simple' : 'form', explode: where === 'query' || where === 'cookie', allowReserved: false, required: false, ...more });

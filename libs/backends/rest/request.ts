@@ -1,21 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { Denial } from '#libs/core/errors.js';
-import type { CredentialSlot, RestBinding } from '#libs/core/rest-binding.js';
+import type { RestBinding } from '#libs/core/rest-binding.js';
+import type { AppliedCredential } from '#libs/backends/http/credentials.js';
+import type { BuiltRequest } from '#libs/backends/http/http-caller.js';
 import { encodeBody, formBody } from './body.js';
 import { compileBinding, type Plan, type Slot, urlSurvives } from './compile.js';
 import { percentEncode, textOf, Unsendable } from './encode.js';
 import { isHarmless, refusePathEscape } from './path-guard.js';
 import { cookiePairs, headerValue, pathExpression, queryPairs } from './styles.js';
 
-/** An HTTP request, complete but for the framing that the connection adds. */
-export interface BuiltRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: (readonly [name: string, value: string])[];
-  readonly body?: Uint8Array;
-}
-/** A credential to put where its slot says. `basic` takes `user:password`. */
-export interface AppliedCredential { readonly slot: CredentialSlot; readonly secret: string }
 export interface RequestOptions {
   readonly credentials?: readonly AppliedCredential[];
   /** Multipart boundary; random unless given. */

@@ -4,7 +4,7 @@ import type { CredentialResolver } from '#libs/core/ports.js';
 import { BACKEND, CREDENTIAL_RESOLVER, OUTBOUND, TRACING, VALIDATOR } from '#libs/core/tokens.js';
 import type { Tracing } from '#libs/core/tracing.js';
 import { RestBackend, type RestBackendOptions } from './rest-backend.js';
-import { backendSpans } from './spans.js';
+import { backendSpans } from '#libs/backends/http/spans.js';
 
 /** Calls of operations of HTTP APIs, through egress; with spans where the process has tracing. */
 @Module({})

@@ -1,8 +1,8 @@
 import type { Tracing } from '#libs/core/tracing.js';
-import type { RestBackendOptions } from './rest-backend.js';
+import type { HttpCallerOptions } from '#libs/backends/http/http-caller.js';
 
 /** A client span for each request to a backend; its context is what the backend is sent. */
-export const backendSpans = (tracing: Tracing): NonNullable<RestBackendOptions['startSpan']> => (call, request) => {
+export const backendSpans = (tracing: Tracing): NonNullable<HttpCallerOptions['startSpan']> => (call, request) => {
   const span = tracing.start(`${request.method} ${call.api?.name ?? 'backend'}`, {
     kind: 'client', traceparent: call.traceparent, tracestate: call.tracestate,
     attributes: { 'http.request.method': request.method, 'server.address': new URL(request.url).host, ...(call.target.backend.kind === 'rest' ? { 'url.template': call.target.backend.path } : {}), 'gen_ai.tool.name': call.target.name },

@@ -2,8 +2,10 @@ import type { ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { OutboundResponse } from '#libs/core/outbound.js';
 import type { CredentialResolver, Eventually } from '#libs/core/ports.js';
-import type { RestBinding } from '#libs/core/rest-binding.js';
-import type { AppliedCredential } from './request.js';
+import type { CredentialSlot } from '#libs/core/rest-binding.js';
+
+/** A credential to put where its slot says. `basic` takes `user:password`. */
+export interface AppliedCredential { readonly slot: CredentialSlot; readonly secret: string }
 
 const NONE: readonly AppliedCredential[] = [];
 
@@ -11,14 +13,14 @@ const NONE: readonly AppliedCredential[] = [];
  * The credentials of the first alternative whose slots are all bound by the API's owner (OpenAPI 3.2 §4.26). None is sent when the operation
  * asks for none. A denial `CREDENTIAL_MISSING` names the slots that no alternative could fill.
  */
-export function gatherCredentials(resolver: CredentialResolver, call: ValidatedCall, binding: RestBinding): Eventually<readonly AppliedCredential[] | Denial> {
-  if (binding.security.length === 0) return NONE;
+export function gatherCredentials(resolver: CredentialResolver, call: ValidatedCall, security: readonly (readonly string[])[]): Eventually<readonly AppliedCredential[] | Denial> {
+  if (security.length === 0) return NONE;
   const { api } = call;
   const bound = (alternative: readonly string[]): boolean => alternative.every((slot) => api !== undefined && Object.hasOwn(api.credentials, slot) && Object.hasOwn(api.slots, slot));
   // An empty alternative makes credentials optional: it is the last resort, not the first.
-  const chosen = binding.security.find((alternative) => alternative.length > 0 && bound(alternative)) ?? binding.security.find((alternative) => alternative.length === 0);
+  const chosen = security.find((alternative) => alternative.length > 0 && bound(alternative)) ?? security.find((alternative) => alternative.length === 0);
   if (chosen === undefined || api === undefined) {
-    const slots = binding.security.map((alternative) => alternative.join(' and ')).join(', or ');
+    const slots = security.map((alternative) => alternative.join(' and ')).join(', or ');
     return new Denial({ code: 'CREDENTIAL_MISSING', message: `This tool needs a credential for its backend: ${slots}. Its owner can bind one with PUT …/apis/${api?.name ?? '{api}'}/credentials/{slot}.` });
   }
   if (chosen.length === 0) return NONE;
@@ -75,4 +77,23 @@ export function withoutSecrets(response: OutboundResponse, credentials: readonly
   let text = bytes.toString('latin1');
   for (const form of found) text = text.replaceAll(Buffer.from(form).toString('latin1'), REDACTED);
   return { ...response, headers, body: Buffer.from(text, 'latin1') };
+}
+
+/**
+ * Puts credentials on a request whose URL and headers no argument can touch. Cookies and query members of the same name give way.
+ */
+export function applyCredentials(url: string, headers: (readonly [string, string])[], credentials: readonly AppliedCredential[]): string {
+  let target = url;
+  for (const { slot, secret } of credentials) {
+    if (slot.type === 'bearer') headers.push(['authorization', `Bearer ${secret}`]);
+    else if (slot.type === 'basic') headers.push(['authorization', `Basic ${Buffer.from(secret).toString('base64')}`]);
+    else if (slot.in === 'header') headers.push([slot.name, secret]);
+    else if (slot.in === 'cookie') headers.push(['cookie', `${slot.name}=${secret}`]);
+    else {
+      const parsed = new URL(target);
+      parsed.searchParams.set(slot.name, secret);
+      target = parsed.href;
+    }
+  }
+  return target;
 }
