@@ -4,6 +4,7 @@ import { databaseApiKeyStore } from './api-keys.js';
 import { slug } from './control-store.contract.js';
 import { databaseControlStore } from './control-store.js';
 import type { Database } from './database.js';
+import { databasePolicyStore } from './policies.js';
 import { draftOf, petTool } from './pet-draft.contract.js';
 
 const count = async (rows: Promise<{ n: bigint }[]>): Promise<number> => Number((await rows)[0]?.n);
@@ -22,6 +23,7 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
         await store.putApi(tenant, draftOf({ tools: [petTool('listPets')] }));
         await store.putPrompt(tenant, { name: 'p', description: '', arguments: [], messages: [], tags: [] });
         await databaseApiKeyStore(database).create(tenant, { name: 'k', digest: digestOf(tenant), prefix: '', owner: { issuer: '', subject: '' }, roles: [], scopes: [], tools: undefined, stepUp: false, expiresAt: new Date() });
+        await databasePolicyStore(database).put({ scope: tenant, digest: digestOf(tenant), files: {}, createdBy: '' });
         await store.putResource(tenant, { uri: 'note://a', name: '', description: '', mimeType: 'text/plain', tags: [], content: { text: '' } });
       }
     });
@@ -29,12 +31,14 @@ export function rowLevelSecurityContract(name: string, open: () => Promise<{ rea
 
     const tables = ['apis', 'api_contents', 'tools', 'prompts', 'resources'];
     /** Of whose rows a tenant may only change some columns, and delete none. */
-    const guarded = ['api_keys'];
+    const guarded = ['api_keys', 'policies'];
+    /** That no tenant sees. */
+    const common = ['policy_modules'];
 
     it('covers every table of the product, forced for its owner', async () => {
       const rows = await database.session((session) => session.query<{ relname: string; relrowsecurity: boolean; relforcerowsecurity: boolean }>(
         `SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> '_prisma_migrations' ORDER BY relname`));
-      expect(rows.map((row) => row.relname)).toEqual([...tables, ...guarded, 'tenants'].toSorted());
+      expect(rows.map((row) => row.relname)).toEqual([...tables, ...guarded, ...common, 'tenants'].toSorted());
       expect(rows.filter((row) => !row.relrowsecurity || !row.relforcerowsecurity)).toEqual([]);
     });
 

@@ -1,11 +1,12 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { API_KEY_DIRECTORY, API_KEY_STORE, CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, READINESS, SQL_DATABASE } from '#libs/core/tokens.js';
+import { API_KEY_DIRECTORY, API_KEY_STORE, CATALOGUE_SOURCE, CONTROL_STORE, HIDE_SECRET, LOG, POLICY_STORE, READINESS, SQL_DATABASE } from '#libs/core/tokens.js';
 import type { Log } from '#libs/core/ports.js';
 import { databaseApiKeyDirectory, databaseApiKeyStore } from './api-keys.js';
 import { databaseCatalogueSource, type WatchOptions } from './catalogue-source.js';
 import { databaseControlStore } from './control-store.js';
 import { type Database, type DatabaseLocation, openDatabase } from './database.js';
 import { migrate } from './migrate.js';
+import { databasePolicyStore } from './policies.js';
 import { databaseReadiness } from './readiness.js';
 import { sqlDatabase } from './sql-database.js';
 
@@ -47,9 +48,10 @@ export class StateModule implements OnApplicationShutdown {
           provide: CATALOGUE_SOURCE, inject: [DATABASE, LOG],
           useFactory: (database: Database, log: Log) => databaseCatalogueSource(database, { ...watch, onTrouble: (failure) => { log.debug({ err: failure }, 'catalogue watch interrupted'); } }),
         },
+        { provide: POLICY_STORE, inject: [DATABASE, LOG], useFactory: (database: Database, log: Log) => databasePolicyStore(database, { onTrouble: (failure) => { log.debug({ err: failure }, 'policy watch interrupted'); } }) },
         { provide: READINESS.database, inject: [DATABASE], useFactory: (database: Database) => databaseReadiness(database) },
       ],
-      exports: [CONTROL_STORE, SQL_DATABASE, CATALOGUE_SOURCE, API_KEY_STORE, API_KEY_DIRECTORY, READINESS.database],
+      exports: [POLICY_STORE, CONTROL_STORE, SQL_DATABASE, CATALOGUE_SOURCE, API_KEY_STORE, API_KEY_DIRECTORY, READINESS.database],
     };
   }
 
