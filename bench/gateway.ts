@@ -4,7 +4,6 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { exportJWK, SignJWT } from 'jose';
-import { pino } from 'pino';
 import { createGateway } from '#apps/gateway/src/create-gateway.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import { installDoor } from '#libs/auth/door.js';
@@ -17,6 +16,7 @@ import type { Target } from '#libs/core/target.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import { createCredentialResolver } from '#libs/credentials/credentials.js';
 import { createEgress } from '#libs/egress/egress.js';
+import { blocksTo } from '#libs/observability/blocks.js';
 import { createLogging } from '#libs/observability/logger.js';
 import { Metrics } from '#libs/observability/metrics.js';
 import { convertDocument } from '#libs/openapi/convert.js';
@@ -95,7 +95,7 @@ async function main(backendPort: number, rung: Rung): Promise<void> {
   const { tokens, verifier } = rung.jwt ? await door() : { tokens: [], verifier: undefined };
   const anyone: Principal = { tenant: TENANT, issuer: ISSUER, subject: 'bench', clientId: 'bench', roles: new Set(['tenant-admin']), scopes: new Set(['stoa:read', 'stoa:write', 'stoa:tools:read', 'stoa:tools:execute']), expiresAt: Number.MAX_SAFE_INTEGER };
   // Written where a container's standard output would go, and thrown away there.
-  const destination = pino.destination({ dest: openSync('/dev/null', 'w'), sync: false, minLength: 4096, periodicFlush: 100 });
+  const destination = blocksTo(openSync('/dev/null', 'w'));
   const { logger } = createLogging({ level: rung.observed ? 'info' : 'silent', format: 'json', service: 'bench', destination });
   const app = await createGateway({
     build: { version: '0.1.0', commit: 'bench', builtAt: new Date().toISOString() }, environment: 'dev', logger, lifecycle: new Lifecycle(), cors: undefined,

@@ -1,4 +1,5 @@
 import type { Denial } from './errors.js';
+import type { Cancellation } from './outbound.js';
 import type { Principal } from './principal.js';
 import type { QuotaGrant } from './quota.js';
 import type { CallResult } from './result.js';
@@ -8,6 +9,8 @@ import type { Api, Target } from './target.js';
 export interface Exchange {
   /** Aborts when the client went away, cancelled, or the server gives up draining. */
   readonly signal: AbortSignal;
+  /** The same as `signal` for who needs no `AbortSignal`, which is costly to make; undefined: take `signal`. */
+  readonly cancellation?: Cancellation;
   /** Set when the client asked for progress; values must rise. */
   readonly progress?: (progress: number, total?: number, message?: string) => void;
   /** Set when the client asked for log messages. */

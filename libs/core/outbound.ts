@@ -5,6 +5,12 @@ export interface Outbound {
   /** Rejects with `OutboundFailure`, and with nothing else. */
   request(request: OutboundRequest): Promise<OutboundResponse>;
 }
+/** What a cancellable piece of work needs of an `AbortSignal`; every `AbortSignal` is one, and a cheaper thing may be. */
+export interface Cancellation {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
 export interface OutboundRequest {
   /** Absolute http or https URL. */
   readonly url: string;
@@ -16,7 +22,7 @@ export interface OutboundRequest {
   readonly timeoutMs: number;
   /** Bytes of the body, decompressed. Default 8 MiB. */
   readonly maxBytes?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
 }
 export interface OutboundResponse {
   readonly status: number;

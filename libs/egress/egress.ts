@@ -62,7 +62,7 @@ export function createEgress(options: EgressOptions): Egress {
   const defaults = { maxBytes: options.maxBytes ?? 8 << 20, firstByteMs: options.firstByteMs };
   return {
     check: (url) => originOf(url.slice(0, endOfOrigin(url))).refused,
-    request: async (request) => new Promise<OutboundResponse>((resolve, reject) => {
+    request: (request) => new Promise<OutboundResponse>((resolve, reject) => {
       const end = endOfOrigin(request.url);
       const { origin, refused } = originOf(request.url.slice(0, end));
       const rest = request.url.slice(end);

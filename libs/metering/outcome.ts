@@ -14,7 +14,7 @@ const BEFORE_THE_BACKEND: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['RATE_LIM
 
 export function outcomeOf({ reached, denial }: Ending): CallOutcome {
   if (denial) return OUTCOMES[denial.code] ?? 'denied';
-  if (reached.exchange.signal.aborted) return 'cancelled';
+  if ((reached.exchange.cancellation ?? reached.exchange.signal).aborted) return 'cancelled';
   if (reached.answer?.result.type === 'input_required') return 'input_required';
   return reached.answer?.outcome ?? 'error';
 }

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { blocksTo } from './blocks.js';
 import { Scrubber } from './scrub.js';
 
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled' | 'flush'>;
@@ -10,7 +11,7 @@ export interface LoggerOptions {
   readonly format: 'json' | 'text';
   /** Put into each line. */
   readonly service: string;
-  /** Default: standard output, written in blocks of up to 4 KiB or each 100 ms, and at exit. */
+  /** Default: standard output, in blocks of 16 KiB or what there is after 100 ms, and at exit. */
   readonly destination?: DestinationStream;
 }
 
@@ -25,7 +26,7 @@ export interface Logging {
 /** Structured logs: a static message and facts in fields; times in ISO 8601, levels by name; secrets removed from the finished line. */
 export function createLogging(options: LoggerOptions): Logging {
   const scrubber = new Scrubber();
-  const buffered = options.destination ? undefined : pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 100 });
+  const buffered = options.destination ? undefined : blocksTo(1);
   const destination = options.destination ?? buffered;
   const write = options.format === 'text' && destination ? textLines(destination) : destination;
   const logger = pino({

@@ -10,19 +10,21 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 const MAX_SERIES = 5000;
 
 export class CounterSeries {
-  private readonly series = new Map<string, { readonly labels: readonly string[]; value: number }>();
+  private readonly series = new Map<string, Count & { readonly labels: readonly string[] }>();
   constructor(readonly name: string, readonly help: string, private readonly labelNames: readonly string[], private readonly type: 'counter' | 'gauge' = 'counter') {}
 
   add(amount: number, ...labels: readonly string[]): void { this.at(labels).value += amount; }
   set(value: number, ...labels: readonly string[]): void { this.at(labels).value = value; }
+  /** The number itself, for who adds to it often. */
+  of(...labels: readonly string[]): Count { return this.at(labels); }
 
   get(): Promise<MetricObjectWithValues<MetricValue<string>>> {
     const values = [...this.series.values()].map(({ labels, value }) => ({ value, labels: named(this.labelNames, labels) }));
     return Promise.resolve({ name: this.name, help: this.help, type: this.type, aggregator: 'sum', values } as unknown as MetricObjectWithValues<MetricValue<string>>);
   }
-  reset(): void { this.series.clear(); }
+  reset(): void { for (const count of this.series.values()) count.value = 0; }
 
-  private at(labels: readonly string[]): { value: number } {
+  private at(labels: readonly string[]): Count {
     const key = keyOf(labels);
     const found = this.series.get(key);
     if (found) return found;
@@ -34,18 +36,13 @@ export class CounterSeries {
 }
 
 export class HistogramSeries {
-  private readonly series = new Map<string, { readonly labels: readonly string[]; readonly counts: Float64Array; sum: number }>();
+  private readonly series = new Map<string, Distribution>();
   constructor(readonly name: string, readonly help: string, private readonly labelNames: readonly string[], private readonly bounds: readonly number[]) {}
 
   /** `value` in the unit that the metric's name ends with. */
-  observe(value: number, ...labels: readonly string[]): void {
-    const { bounds } = this;
-    const series = this.at(labels);
-    let bucket = 0;
-    while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket += 1;
-    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
-    series.sum += value;
-  }
+  observe(value: number, ...labels: readonly string[]): void { this.at(labels).observe(value); }
+  /** The distribution itself, for who adds to it often. */
+  of(...labels: readonly string[]): Distribution { return this.at(labels); }
 
   get(): Promise<MetricObjectWithValues<MetricValue<string>>> {
     const values: { metricName: string; value: number; labels: Record<string, string | number> }[] = [];
@@ -62,17 +59,36 @@ export class HistogramSeries {
     }
     return Promise.resolve({ name: this.name, help: this.help, type: 'histogram', aggregator: 'sum', values } as unknown as MetricObjectWithValues<MetricValue<string>>);
   }
-  reset(): void { this.series.clear(); }
+  reset(): void { for (const distribution of this.series.values()) distribution.reset(); }
 
-  private at(labels: readonly string[]): { counts: Float64Array; sum: number } {
+  private at(labels: readonly string[]): Distribution {
     const key = keyOf(labels);
     const found = this.series.get(key);
     if (found) return found;
     if (this.series.size >= MAX_SERIES && !labels.every((label) => label === 'other')) return this.at(labels.map(() => 'other'));
-    const made = { labels, counts: new Float64Array(this.bounds.length + 1), sum: 0 };
+    const made = new Distribution(labels, this.bounds);
     this.series.set(key, made);
     return made;
   }
+}
+
+/** One counter or gauge: add to `value`, or set it. */
+export interface Count { value: number }
+
+/** One histogram. */
+export class Distribution {
+  readonly counts: Float64Array;
+  sum = 0;
+  constructor(readonly labels: readonly string[], private readonly bounds: readonly number[]) { this.counts = new Float64Array(bounds.length + 1); }
+
+  observe(value: number): void {
+    const { bounds, counts } = this;
+    let bucket = 0;
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1;
+    counts[bucket]! += 1;
+    this.sum += value;
+  }
+  reset(): void { this.counts.fill(0); this.sum = 0; }
 }
 
 const keyOf = (labels: readonly string[]): string => (labels.length === 1 ? labels[0] ?? '' : labels.join('\u0000'));

@@ -1,20 +1,20 @@
-import type { ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuthorizedCall, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { ConcurrencyLimiter, RateLimiter } from '#libs/core/ports.js';
 import type { QuotaGrant } from '#libs/core/quota.js';
 import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
+import { addHeader } from './reply-head.js';
 
 /** Routes that orchestrators and scrapers ask, all of them from one address: they must not learn that it is spent. */
 export const PROBES = new Set(['/health', '/ready', '/live', '/healthz', '/api/health', '/health/live', '/health/ready', '/health/startup', '/metrics']);
 
 /** Where the caller stands, in the headers of its answer; what is told later replaces what was told before. */
-export function writeQuota(raw: ServerResponse, { limit, remaining, resetSeconds }: QuotaGrant): void {
-  if (raw.headersSent) return;
-  raw.setHeader('x-ratelimit-limit', limit);
-  raw.setHeader('x-ratelimit-remaining', remaining);
-  raw.setHeader('x-ratelimit-reset', resetSeconds);
+export function writeQuota(reply: FastifyReply, { limit, remaining, resetSeconds }: QuotaGrant): void {
+  if (reply.raw.headersSent) return;
+  addHeader(reply, 'x-ratelimit-limit', String(limit));
+  addHeader(reply, 'x-ratelimit-remaining', String(remaining));
+  addHeader(reply, 'x-ratelimit-reset', String(resetSeconds));
 }
 
 /** Whose request it is, for limits that count by address. */
@@ -29,7 +29,7 @@ export function limitAddresses(server: Pick<FastifyInstance, 'addHook'>, limits:
     if (PROBES.has(request.routeOptions.url ?? '')) { done(); return; }
     const settle = (standing: QuotaGrant | Denial | undefined): void => {
       const quota = standing instanceof Denial ? standing.quota : standing;
-      if (quota) writeQuota(reply.raw, quota);
+      if (quota) writeQuota(reply, quota);
       if (!(standing instanceof Denial)) { done(); return; }
       void reply.code(429).header('retry-after', String(standing.retryAfterSeconds ?? 1)).header('cache-control', 'no-store').send({ detail: standing.message });
     };

@@ -1,9 +1,11 @@
 import type { ServerOptions } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions, RouteOptions } from 'fastify';
-import { endpointLabel } from '#libs/observability/metrics.js';
+import type { FastifyContextConfig, FastifyInstance, FastifyServerOptions, RouteOptions } from 'fastify';
+import { endpointLabel, type Metrics } from '#libs/observability/metrics.js';
+import type { Count, Distribution } from '#libs/observability/series.js';
 import type { Gateway } from './compose.js';
 import type { CorsSettings } from './parts.js';
 import { limitAddresses, PROBES } from './limits.js';
+import { addHeader, beginHead } from './reply-head.js';
 import { requestId } from './request-id.js';
 
 /** Options of the Fastify instance: ids, limits and timeouts (SEC-22). */
@@ -21,14 +23,41 @@ export const serverOptions = (maxBodyBytes: number): FastifyServerOptions & { re
   routerOptions: { maxParamLength: 2048, ignoreTrailingSlash: false, caseSensitive: true },
 });
 
-const FIXED_HEADERS: readonly (readonly [string, string])[] = [
-  ['x-content-type-options', 'nosniff'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['referrer-policy', 'no-referrer'],
-  ['cache-control', 'no-store'],
-];
 
-interface Watched { endpoint?: string; startedAt?: number }
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What is counted for the route; made when the route is. */
+    watch?: Watch;
+  }
+}
+
+/** The numbers of one route, found once and then only added to. */
+class Watch {
+  readonly probe: boolean;
+  readonly #inProgress = new Map<string, Count>();
+  readonly #seconds = new Map<string, Distribution>();
+  readonly #answers = new Map<number, Map<string, Count>>();
+  constructor(readonly endpoint: string, private readonly metrics: Metrics | undefined) { this.probe = PROBES.has(endpoint); }
+
+  inProgress(method: string): Count | undefined {
+    let found = this.#inProgress.get(method);
+    if (!found && this.metrics) this.#inProgress.set(method, found = this.metrics.httpInProgress.of(method, this.endpoint));
+    return found;
+  }
+  answered(method: string, status: number, ms: number): void {
+    if (!this.metrics) return;
+    let byMethod = this.#answers.get(status);
+    if (!byMethod) this.#answers.set(status, byMethod = new Map());
+    let count = byMethod.get(method);
+    if (!count) byMethod.set(method, count = this.metrics.httpRequests.of(method, this.endpoint, String(status)));
+    count.value += 1;
+    let seconds = this.#seconds.get(method);
+    if (!seconds) this.#seconds.set(method, seconds = this.metrics.httpSeconds.of(method, this.endpoint));
+    seconds.observe(ms / 1000);
+  }
+}
+
+interface Watched { startedAt?: number }
 
 interface Equipment {
   readonly cors: CorsSettings | undefined;
@@ -41,37 +70,36 @@ interface Equipment {
  * once, before any route is made.
  */
 export function equipServer(server: FastifyInstance, { lifecycle, metrics, logger, called, limits }: Gateway, { cors, authenticate }: Equipment): void {
-  server.addHook('onRoute', (route: RouteOptions) => {
-    const endpoint = endpointLabel(route.url);
-    const mark = (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => { (request as Watched).endpoint = endpoint; done(); };
-    route.onRequest = [mark, ...(route.onRequest === undefined ? [] : [route.onRequest].flat())];
-  });
+  const unmatched = new Watch('unmatched', metrics);
+  server.addHook('onRoute', (route: RouteOptions) => { route.config = { ...route.config, watch: new Watch(endpointLabel(route.url), metrics) }; });
   server.addHook('onRequest', (request, reply, done) => {
     (request as Watched).startedAt = performance.now();
-    const { raw } = reply;
-    raw.setHeader('x-request-id', request.id);
-    for (const [name, value] of FIXED_HEADERS) raw.setHeader(name, value);
-    if (lifecycle.draining) raw.setHeader('connection', 'close');
+    const { config } = request.routeOptions as { readonly config: FastifyContextConfig | undefined };
+    beginHead(reply, request.id, config?.ownHead === true);
+    if (lifecycle.draining) addHeader(reply, 'connection', 'close');
+    const running = config?.watch?.inProgress(request.method);
+    if (running) {
+      running.value += 1;
+      // `close` comes exactly once, whether the answer was finished or the client left.
+      reply.raw.on('close', () => { running.value -= 1; });
+    }
     done();
   });
   if (cors) addCors(server, cors);
 
   server.addHook('onResponse', (request, reply, done) => {
-    const { endpoint = 'unmatched', startedAt } = request as Watched;
+    const { startedAt } = request as Watched;
+    const watch = (request.routeOptions as { readonly config: FastifyContextConfig | undefined }).config?.watch ?? unmatched;
     const ms = startedAt === undefined ? 0 : performance.now() - startedAt;
     const status = reply.raw.statusCode;
-    if (metrics) {
-      metrics.httpRequests.add(1, request.method, endpoint, String(status));
-      metrics.httpSeconds.observe(ms / 1000, request.method, endpoint);
-    }
+    watch.answered(request.method, status, ms);
     // A call has its own line with the same id: one line each is enough.
-    const level = called.take(request.id) || PROBES.has(endpoint) ? 'debug' : 'info';
+    const level = called.take(request.id) || watch.probe ? 'debug' : 'info';
     if (logger.isLevelEnabled(level)) {
-      logger[level]({ request_id: request.id, method: request.method, path: pathOf(request.url), endpoint, status, ms: Math.round(ms * 100) / 100 }, 'request');
+      logger[level]({ request_id: request.id, method: request.method, path: pathOf(request.url), endpoint: watch.endpoint, status, ms: Math.round(ms * 100) / 100 }, 'request');
     }
     done();
   });
-  if (metrics) countInProgress(server, metrics.httpInProgress);
   if (limits) limitAddresses(server, limits);
   authenticate?.(server);
 }
@@ -79,34 +107,20 @@ export function equipServer(server: FastifyInstance, { lifecycle, metrics, logge
 /** Cut, and without its query: what a caller writes there may be a secret. */
 const pathOf = (url: string): string => url.split('?', 1)[0]?.slice(0, 256) ?? '';
 
-function countInProgress(server: FastifyInstance, gauge: { add(amount: number, ...labels: readonly string[]): void }): void {
-  server.addHook('onRoute', (route: RouteOptions) => {
-    const endpoint = endpointLabel(route.url);
-    const enter = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
-      gauge.add(1, request.method, endpoint);
-      // `close` comes exactly once, whether the answer was finished or the client left.
-      reply.raw.once('close', () => { gauge.add(-1, request.method, endpoint); });
-      done();
-    };
-    route.onRequest = [enter, ...(route.onRequest === undefined ? [] : [route.onRequest].flat())];
-  });
-}
-
 function addCors(server: FastifyInstance, cors: CorsSettings): void {
   const origins = new Set(cors.origins);
   const expose = cors.exposeHeaders.join(', ');
   server.addHook('onRequest', (request, reply, done) => {
     const { origin } = request.headers;
     if (origin === undefined) { done(); return; }
-    const { raw } = reply;
-    raw.setHeader('vary', 'Origin');
+    addHeader(reply, 'vary', 'Origin');
     if (!origins.has(origin)) { done(); return; }
-    raw.setHeader('access-control-allow-origin', origin);
-    raw.setHeader('access-control-expose-headers', expose);
+    addHeader(reply, 'access-control-allow-origin', origin);
+    addHeader(reply, 'access-control-expose-headers', expose);
     if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) { done(); return; }
-    raw.setHeader('access-control-allow-methods', cors.methods.join(', '));
-    raw.setHeader('access-control-allow-headers', cors.allowHeaders.join(', '));
-    raw.setHeader('access-control-max-age', String(cors.maxAge));
+    addHeader(reply, 'access-control-allow-methods', cors.methods.join(', '));
+    addHeader(reply, 'access-control-allow-headers', cors.allowHeaders.join(', '));
+    addHeader(reply, 'access-control-max-age', String(cors.maxAge));
     void reply.code(204).send();
   });
 }

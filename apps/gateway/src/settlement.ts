@@ -1,7 +1,9 @@
 import type { Ending } from '#libs/core/call.js';
 import type { Settlement } from '#libs/core/ports.js';
+import type { Target } from '#libs/core/target.js';
 import type { Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
+import type { Count, Distribution } from '#libs/observability/series.js';
 
 /** Ids of requests whose call has had its line, so that the request itself needs none. */
 export class CalledRequests {
@@ -20,37 +22,66 @@ function statusOf({ reached, denial }: Ending): string {
   return reached.answer?.outcome ?? 'error';
 }
 
+/** The numbers of one target, found once and then only added to. */
+class Watch {
+  readonly #calls = new Map<string, Count>();
+  readonly #backend = new Map<string, Count>();
+  readonly #seconds: Distribution | undefined;
+  #backendSeconds: Distribution | undefined;
+  readonly #backendName: string | undefined;
+  readonly #method: string;
+
+  constructor(private readonly metrics: Metrics, private readonly name: string, kind: Target['kind'], backend: Target['backend'] | undefined, api: string | undefined) {
+    if (kind === 'tool') this.#seconds = metrics.toolSeconds.of(name);
+    const isRemote = backend?.kind === 'rest' || backend?.kind === 'fetch';
+    this.#backendName = isRemote ? api ?? backend.kind : undefined;
+    this.#method = backend?.kind === 'rest' ? backend.method : 'GET';
+  }
+
+  ended({ reached: { answer }, denial, durationMs }: Ending, status: string): void {
+    if (this.#seconds) {
+      let calls = this.#calls.get(status);
+      if (!calls) this.#calls.set(status, calls = this.metrics.toolCalls.of(this.name, status));
+      calls.value += 1;
+      this.#seconds.observe(durationMs / 1000);
+    }
+    const backend = this.#backendName;
+    if (backend === undefined || !(answer || denial?.code.startsWith('BACKEND_') === true)) return;
+    const result = answer?.result;
+    const code = denial?.backendStatus ?? (result?.type === 'tool' ? result.backendStatus : undefined);
+    const label = code === undefined ? status : code === 200 ? '200' : String(code);
+    let requests = this.#backend.get(label);
+    if (!requests) this.#backend.set(label, requests = this.metrics.backendRequests.of(backend, this.#method, label));
+    requests.value += 1;
+    (this.#backendSeconds ??= this.metrics.backendSeconds.of(backend, this.#method)).observe((answer?.latencyMs ?? durationMs) / 1000);
+  }
+}
+
 /** One line and a few additions for each ending. */
 export function observeCalls(logger: Logger, metrics: Metrics | undefined, called: CalledRequests): Settlement {
+  const watches = new WeakMap<Target, Watch>();
+  const watchOf = (on: Metrics, { target, kind, api }: Ending['reached']): Watch => {
+    // What was not found has no name that may become a label.
+    if (!target) return new Watch(on, 'unknown', kind, undefined, undefined);
+    let watch = watches.get(target);
+    if (!watch) watches.set(target, watch = new Watch(on, target.name, kind, target.backend, api?.name));
+    return watch;
+  };
   return {
     settle(ending: Ending): undefined {
-      const { reached, denial, durationMs } = ending;
+      const { reached, denial } = ending;
       const status = statusOf(ending);
-      const { target, answer } = reached;
-      if (metrics) {
-        if (reached.kind === 'tool') {
-          const name = target?.name ?? 'unknown';
-          metrics.toolCalls.add(1, name, status);
-          metrics.toolSeconds.observe(durationMs / 1000, name);
-        }
-        if (target && (target.backend.kind === 'rest' || target.backend.kind === 'fetch') && (answer || denial?.code.startsWith('BACKEND_') === true)) {
-          const backend = reached.api?.name ?? target.backend.kind;
-          const method = target.backend.kind === 'rest' ? target.backend.method : 'GET';
-          const result = answer?.result;
-          const code = denial?.backendStatus ?? (result?.type === 'tool' ? result.backendStatus : undefined);
-          metrics.backendRequests.add(1, backend, method, code === undefined ? status : String(code));
-          metrics.backendSeconds.observe((answer?.latencyMs ?? durationMs) / 1000, backend, method);
-        }
-      }
+      if (metrics) watchOf(metrics, reached).ended(ending, status);
       called.add(reached.requestId);
       if (!logger.isLevelEnabled('info')) return;
+      const { principal, answer } = reached;
+      const decision = denial?.decision ?? reached.decision;
+      // Members that are undefined are left out of the line.
       logger.info({
-        request_id: reached.requestId, door: reached.door, tenant: reached.principal.tenant, subject: reached.principal.subject, client: reached.principal.clientId,
-        kind: reached.kind, name: reached.name.slice(0, 256), status, ms: round(durationMs),
-        ...(answer ? { backend_ms: round(answer.latencyMs), bytes: answer.bytes } : {}),
-        ...(denial?.decision ? { rule: denial.decision.ruleId, policy: denial.decision.policyRevision.slice(0, 12) } : reached.decision ? { rule: reached.decision.ruleId } : {}),
-        ...(reached.decision?.obligations ? { obligations: reached.decision.obligations } : {}),
-        ...(denial?.reason === undefined ? {} : { reason: denial.reason }),
+        request_id: reached.requestId, door: reached.door, tenant: principal.tenant, subject: principal.subject, client: principal.clientId,
+        kind: reached.kind, name: reached.name.length > 256 ? reached.name.slice(0, 256) : reached.name, status, ms: round(ending.durationMs),
+        backend_ms: answer && round(answer.latencyMs), bytes: answer?.bytes, rule: decision?.ruleId, policy: denial?.decision?.policyRevision.slice(0, 12),
+        obligations: reached.decision?.obligations, reason: denial?.reason,
       }, 'call');
     },
   };

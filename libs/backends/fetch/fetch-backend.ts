@@ -19,7 +19,7 @@ export class FetchBackend implements Backend {
     try {
       const { status, body } = await this.options.outbound.request({
         url, method: 'GET', headers: [['accept', `${binding.mimeType}, */*;q=0.1`], ['user-agent', `stoa/${this.options.version}`], ['x-request-id', call.requestId]],
-        timeoutMs: call.target.timeoutMs, signal: call.exchange.signal,
+        timeoutMs: call.target.timeoutMs, signal: call.exchange.cancellation ?? call.exchange.signal,
       });
       if (status < 200 || status >= 300) return new Denial({ code: 'BACKEND_ERROR', message: `The resource cannot be read: its server answered ${status}.`, backendStatus: status });
       const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);

@@ -62,7 +62,7 @@ export class HttpCaller {
       const response = await this.options.outbound.request({
         ...request,
         timeoutMs: call.target.timeoutMs,
-        signal: call.exchange.signal,
+        signal: call.exchange.cancellation ?? call.exchange.signal,
         ...(this.options.maxResponseBytes === undefined ? {} : { maxBytes: this.options.maxResponseBytes }),
       });
       status = response.status;

@@ -4,7 +4,6 @@ import type { Target } from '#libs/core/target.js';
 import { validTraceparent } from '#libs/observability/tracing.js';
 import { agreement } from '../confirmation.js';
 import { writeQuota } from '../limits.js';
-import { writeQuota } from '../limits.js';
 import { principalOf } from '../tokens.js';
 
 /** The authenticated call behind a facade request. Its signal aborts when the client leaves before the answer. */
@@ -17,7 +16,7 @@ export function restCall(request: FastifyRequest, reply: FastifyReply, asked: { 
   const { confirmToken, ...what } = asked;
   return {
     requestId: request.id, door: 'rest', principal: principalOf(request), ...what,
-    exchange: { signal: gone.signal, clientCapabilities: {}, supportsInputRequired: false, limited: (standing) => { writeQuota(reply.raw, standing); }, limited: (standing) => { writeQuota(reply.raw, standing); }, ...(confirmToken === undefined ? {} : agreement(confirmToken)) },
+    exchange: { signal: gone.signal, clientCapabilities: {}, supportsInputRequired: false, limited: (standing) => { writeQuota(reply, standing); }, ...(confirmToken === undefined ? {} : agreement(confirmToken)) },
     traceparent: parent, tracestate: parent !== undefined && typeof tracestate === 'string' ? tracestate.slice(0, 512) : undefined,
     consumer: typeof consumer === 'string' && consumer !== '' ? consumer.slice(0, 128) : 'unknown',
     startedAt: performance.now(),

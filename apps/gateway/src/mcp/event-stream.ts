@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { releaseHead } from '../reply-head.js';
 import type { McpLimits } from './options.js';
 
 /** Server-sent events on one response, with a bounded queue (HTML Living Standard §9.2). */
@@ -18,6 +19,7 @@ export interface EventStream {
  */
 export function openEventStream(reply: FastifyReply, on: { limits: McpLimits; random: () => number; headers?: Readonly<Record<string, string>>; retryHint?: boolean }): EventStream {
   const { limits } = on;
+  releaseHead(reply);
   reply.hijack();
   const raw = reply.raw;
   raw.writeHead(200, {

@@ -2,6 +2,7 @@ import { type DynamicModule, type FactoryProvider, Inject, Module, type ModuleMe
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { RPC } from '../error-mapping.js';
+import { releaseHead } from '../reply-head.js';
 import { rpcError } from './answer.js';
 import { mcpDoor } from './mcp-door.js';
 import { MCP_LIMITS, type McpDoorOptions } from './options.js';
@@ -43,6 +44,7 @@ const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise
     if (fault === undefined) return done();
     reply.code(403).header('content-type', 'application/json').send(rpcError(undefined, RPC.invalidRequest, fault, { correlation_id: request.id }));
   });
+  scope.addHook('onSend', (_request, reply, payload, done) => { releaseHead(reply); done(null, payload); });
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
     const data = { correlation_id: request.id, ...(status === 413 ? { code: 'PAYLOAD_TOO_LARGE', max_size_kb: bodyLimit / 1024 } : {}) };
@@ -54,7 +56,7 @@ const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise
     return reply.code(status).header('content-type', 'application/json').send(rpcError(undefined, code, message, data));
   });
   for (const url of PATHS) {
-    scope.route({ method: 'POST', url, bodyLimit, handler: (request, reply) => { door.post(request, reply); } });
+    scope.route({ method: 'POST', url, bodyLimit, config: { ownHead: true }, handler: (request, reply) => { door.post(request, reply); } });
     scope.route({ method: 'GET', url, exposeHeadRoute: false, handler: (request, reply) => { door.get(request, reply); } });
     scope.route({ method: 'DELETE', url, handler: (request, reply) => { door.delete(request, reply); } });
   }

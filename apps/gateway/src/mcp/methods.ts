@@ -24,12 +24,7 @@ const list = (method: ListMethod): Method => (wire, turn) => {
 };
 function answerPage(wire: Wire, turn: Turn, page: Buffer | undefined): void {
   if (page === undefined) return fail(wire, turn, invalid('Invalid cursor: list again from the start.'));
-  const head = `{"jsonrpc":"2.0","id":${JSON.stringify(turn.rpc.id)},"result":`;
-  const body = Buffer.allocUnsafe(Buffer.byteLength(head) + page.length + 1);
-  const at = body.write(head);
-  page.copy(body, at);
-  body[body.length - 1] = 0x7d;
-  turn.exchange.answer(200, body);
+  turn.exchange.answer(200, `{"jsonrpc":"2.0","id":${JSON.stringify(turn.rpc.id)},"result":`, undefined, { page, end: '}' });
 }
 
 const callTool: Method = (wire, turn) => {

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Exchange } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
+import type { Cancellation } from '#libs/core/outbound.js';
 import type { QuotaGrant } from '#libs/core/quota.js';
 import { writeQuota } from '../limits.js';
 import { type RpcId, rpcNotification } from './answer.js';
+import { addHeader, headOf } from '../reply-head.js';
 import { type EventStream, openEventStream } from './event-stream.js';
 import type { McpLimits } from './options.js';
 
@@ -22,7 +24,7 @@ export interface Accepts { readonly json: boolean; readonly events: boolean }
  * One POST and its answer: JSON, unless something has to be told before the result, or the client takes events only; then an
  * event stream that ends with the result. It is the call's `Exchange` itself.
  */
-export class PostExchange implements Exchange {
+export class PostExchange implements Exchange, Cancellation {
   progress: Exchange['progress'] = undefined;
   log: Exchange['log'] = undefined;
   request: Exchange['request'] = undefined;
@@ -37,6 +39,8 @@ export class PostExchange implements Exchange {
   #stream: EventStream | undefined;
   #controller: AbortController | undefined;
   #answered = false;
+  #aborted = false;
+  #listeners: (() => void)[] | undefined;
 
   /** Monotonic milliseconds. */
   readonly startedAt = performance.now();
@@ -52,14 +56,35 @@ export class PostExchange implements Exchange {
   get signal(): AbortSignal {
     if (this.#controller) return this.#controller.signal;
     const controller = (this.#controller = new AbortController());
-    const raw = this.#reply.raw;
-    if (raw.destroyed) controller.abort();
-    else raw.once('close', () => { if (!this.#answered || !raw.writableFinished) controller.abort(); });
+    if (this.aborted) controller.abort();
+    else this.addEventListener('abort', () => { controller.abort(); });
     return controller.signal;
   }
-  cancel(): void { void this.signal; this.#controller?.abort(); }
+  /** The exchange is its own cancellation: it ends when the client goes, or takes its request back, before the answer is out. */
+  get cancellation(): Cancellation { return this; }
+  get aborted(): boolean {
+    if (!this.#aborted && this.#reply.raw.destroyed && !this.#answered) this.#aborted = true;
+    return this.#aborted;
+  }
+  addEventListener(_type: 'abort', listener: () => void): void {
+    if (this.#listeners === undefined) {
+      this.#listeners = [];
+      const { raw } = this.#reply;
+      raw.on('close', () => { if (!this.#answered || !raw.writableFinished) this.cancel(); });
+    }
+    this.#listeners.push(listener);
+  }
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    const at = this.#listeners?.indexOf(listener) ?? -1;
+    if (at >= 0) this.#listeners?.splice(at, 1);
+  }
+  cancel(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    for (const listener of [...this.#listeners ?? []]) listener();
+  }
 
-  limited(standing: QuotaGrant): void { writeQuota(this.#reply.raw, standing); }
+  limited(standing: QuotaGrant): void { writeQuota(this.#reply, standing); }
 
   /** Tell the client something while the call runs; opens the event stream. Dropped once the result is out. */
   tell(message: string): void {
@@ -85,18 +110,31 @@ export class PostExchange implements Exchange {
     };
   }
 
-  /** The one answer. `tail` is appended to `text` as bytes, so that a prepared page is not made into a string. */
-  answer(status: number, text: string | Buffer, headers?: Readonly<Record<string, string>>): void {
+  /** The one answer; `after` follows `text` as it is, so that a prepared page is neither copied nor made into a string. */
+  answer(status: number, text: string, headers?: Readonly<Record<string, string>>, after?: { readonly page: Buffer; readonly end: string }): void {
     if (this.#answered) return;
     this.#answered = true;
-    if (this.#stream) { this.#stream.end(String(text)); return; }
-    if (this.#reply.raw.destroyed) return;
+    const whole = (): string => (after ? text + after.page.toString() + after.end : text);
+    if (this.#stream) { this.#stream.end(whole()); return; }
+    const { raw } = this.#reply;
+    if (raw.destroyed) return;
     if (status === 200 && !this.#settings.accepts.json && this.#settings.accepts.events) {
-      openEventStream(this.#reply, { ...this.#settings, ...(headers ? { headers } : {}) }).end(String(text));
+      openEventStream(this.#reply, { ...this.#settings, ...(headers ? { headers } : {}) }).end(whole());
       return;
     }
-    if (headers) for (const name in headers) this.#reply.header(name, headers[name]);
-    this.#reply.code(status).header('content-type', 'application/json').send(text);
+    if (headers) for (const name in headers) addHeader(this.#reply, name, headers[name]!);
+    const length = Buffer.byteLength(text);
+    const head = headOf(this.#reply) ?? [];
+    head.push('content-type', 'application/json', 'content-length', String(after ? length + after.page.length + after.end.length : length));
+    this.#reply.hijack();
+    raw.writeHead(status, head);
+    // Head and body leave in one write; what is ASCII needs no encoding.
+    if (!after) { raw.end(text, length === text.length ? 'latin1' : 'utf8'); return; }
+    raw.cork();
+    raw.write(text);
+    raw.write(after.page);
+    raw.end(after.end);
+    raw.uncork();
   }
   /** 202 with no body: a notification, or an answer to a request of ours, was taken. */
   accepted(): void { this.empty(202); }
