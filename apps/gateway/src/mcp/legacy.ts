@@ -48,7 +48,8 @@ const unsubscribe: SessionMethod = (wire, turn, session) => {
   return done(wire, turn, session);
 };
 const shared = (method: Method): SessionMethod => (wire, turn) => method(wire, turn);
-const METHODS: ReadonlyMap<string, SessionMethod> = new Map([
+/** Every request of these revisions within a session; `initialize` begins one. */
+export const LEGACY_METHODS: ReadonlyMap<string, SessionMethod> = new Map([
   ...[...SHARED_METHODS].map(([name, method]) => [name, shared(method)] as const),
   ['ping', done], ['logging/setLevel', setLevel], ['completion/complete', shared(complete)], ['resources/subscribe', subscribe], ['resources/unsubscribe', unsubscribe],
 ]);
@@ -108,7 +109,7 @@ export function legacyEra(wire: Wire, on: { sessions: Sessions; hub: StreamHub; 
         if (rpc.method === 'notifications/cancelled') session.running.get(rpc.params['requestId'] as string | number)?.cancel();
         return exchange.accepted();
       }
-      const method = METHODS.get(rpc.method);
+      const method = LEGACY_METHODS.get(rpc.method);
       if (!method) return fail(wire, turn, { status: 200, code: RPC.methodNotFound, message: `Method not found: ${rpc.method}` });
       exchange.clientCapabilities = session.capabilities;
       exchange.allowLog(session.logLevel);

@@ -3,20 +3,24 @@ import { Unavailable } from '#libs/core/errors.js';
 import { RPC } from '../error-mapping.js';
 import { resultTails, type RpcId } from './answer.js';
 import { BodyFault, parseBody } from './body.js';
-import { changeFeed } from './change-feed.js';
+import { type ChangeFeed, changeFeed } from './change-feed.js';
 import { complete } from './completion.js';
 import { LEGACY_VERSIONS, legacyEra } from './legacy.js';
 import { listen } from './listen.js';
+import type { Method } from './methods.js';
 import { META, MODERN_VERSION, modernEra, unsupportedVersion } from './modern.js';
 import { MCP_LIMITS, type McpDoorOptions } from './options.js';
 import { listPages } from './pages.js';
 import { acceptsOf, PostExchange } from './post-exchange.js';
 import { sealWith } from './seal.js';
 import { sessionTable } from './sessions.js';
-import { streamHub } from './stream-hub.js';
+import { type StreamHub, streamHub } from './stream-hub.js';
 import { fail, isRecord, type Refusal, type Turn, type Wire } from './wire.js';
 
 const NOTHING = { json: false, events: false };
+
+/** Methods of 2026-07-28 that stand on what the door keeps. */
+export const ownMethods = (feed: ChangeFeed, hub: StreamHub): ReadonlyMap<string, Method> => new Map([['completion/complete', complete], ['subscriptions/listen', listen(feed, hub)]]);
 
 export interface McpDoor {
   post(request: FastifyRequest, reply: FastifyReply): void;
@@ -41,7 +45,7 @@ export function mcpDoor(options: McpDoorOptions): McpDoor {
   const hub = streamHub({ limits, random, now, changed, places: options.streamPlaces });
   const sessions = sessionTable({ limits, now, changed });
   const feed = changeFeed(options.catalogue, options.listing);
-  const modern = modernEra(modernWire, new Map([['completion/complete', complete], ['subscriptions/listen', listen(feed, hub)]]));
+  const modern = modernEra(modernWire, ownMethods(feed, hub));
   const legacy = legacyEra(wireOf('legacy'), { sessions, hub, feed });
   const sweeper = setInterval(() => sessions.sweep(), Math.min(60_000, limits.sessionIdleMs));
   sweeper.unref();

@@ -22,12 +22,15 @@ const discover: Method = (wire, turn) => {
   turn.exchange.answer(200, rpcResult(turn.rpc.id, `${members.slice(0, -1)}${wire.tails.complete}}`));
 };
 
+/** Every method of 2026-07-28; `own` are those that need more than their wire. */
+export const modernMethods = (own: ReadonlyMap<string, Method>): ReadonlyMap<string, Method> => new Map([...SHARED_METHODS, ['server/discover', discover] as const, ...own]);
+
 /**
  * A request of 2026-07-28: the headers are proved to agree with the body before anything acts on it (T6, T7), then the
  * method runs. Nothing is kept between two requests.
  */
 export function modernEra(wire: Wire, own: ReadonlyMap<string, Method>): (turn: Turn) => void | Promise<void> {
-  const methods = new Map([...SHARED_METHODS, ['server/discover', discover] as const, ...own]);
+  const methods = modernMethods(own);
   return (turn) => {
     const { exchange, rpc } = turn;
     const { headers } = exchange.http;
