@@ -7,7 +7,7 @@ interface Entry { readonly about: string; readonly load: () => Promise<{ readonl
 
 // Loaded when asked for: `stoa token` must not pay for the converter.
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  token: { about: 'print a bearer token of the local issuer', load: () => import('./token.js').then((m) => ({ run: m.tokenCommand, help: m.TOKEN_HELP })) },
+  token: { about: 'print a bearer token, of the local issuer or another', load: () => import('./token.js').then((m) => ({ run: m.tokenCommand, help: m.TOKEN_HELP })) },
   import: { about: 'make tools of an OpenAPI document', load: () => import('./import.js').then((m) => ({ run: m.importCommand, help: m.IMPORT_HELP })) },
   tenants: { about: 'list, create or delete tenants', load: () => import('./tenants.js').then((m) => ({ run: m.tenantsCommand, help: m.TENANTS_HELP })) },
   tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   convert: { about: 'show what becomes of a document, without a running product', load: () => import('./convert.js').then((m) => ({ run: m.convertCommand, help: m.CONVERT_HELP })) },
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
   audit: { about: 'verify an export of the audit trail, offline', load: () => import('./audit.js').then((m) => ({ run: m.auditCommand, help: m.AUDIT_HELP })) },
+  doctor: { about: 'find out why an MCP client cannot sign in to a server', load: () => import('./doctor.js').then((m) => ({ run: m.doctorCommand, help: m.DOCTOR_HELP })) },
   corpus: { about: 'convert every document below a folder and count', load: () => import('./corpus.js').then((m) => ({ run: m.corpusCommand, help: m.CORPUS_HELP })) },
 };
 
