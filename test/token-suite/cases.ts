@@ -19,7 +19,7 @@ const header = (trial: Trial, more: object = {}): string => JSON.stringify({ alg
 const payload = (trial: Trial, more: Readonly<Record<string, unknown>> = {}): string => JSON.stringify(trial.mint.claims(trial.owner, more));
 /** Signed by nobody: enough where the key must not even be found. */
 const unsigned = (trial: Trial, kid: string): string => `${part({ alg: 'RS256', typ: 'JWT', kid })}.${part(trial.mint.claims(trial.owner))}.${randomBytes(256).toString('base64url')}`;
-const impostor = async (trial: Trial) => signer(trial.mint.issuer, trial.mint.audience, await keyPair(trial.mint.kid));
+const impostor = async (trial: Trial) => signer({ issuer: trial.mint.issuer, audience: trial.mint.audience, key: await keyPair(trial.mint.kid) });
 
 /** The resource-server suite, by number. Every refusal is a 401 with a challenge unless the title says otherwise. */
 export const CASES: readonly Case[] = [
@@ -73,7 +73,7 @@ export const CASES: readonly Case[] = [
     const { canary } = t.world;
     const before = canary.hits();
     const own = await keyPair('mine');
-    const bad = await signer(t.mint.issuer, t.mint.audience, own);
+    const bad = await signer({ issuer: t.mint.issuer, audience: t.mint.audience, key: own });
     for (const [name, more] of Object.entries({ jwk: { jwk: own.publicJwk }, jku: { jku: `${canary.url}/jwks` }, x5u: { x5u: `${canary.url}/cert` }, x5c: { x5c: ['MIIB'] } })) {
       await t.refused(name, await bad.sign(t.mint.claims(t.owner), more));
       await t.refused(`${name} under the trusted kid`, await bad.sign(t.mint.claims(t.owner), { ...more, kid: t.mint.kid }));

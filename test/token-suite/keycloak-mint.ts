@@ -1,6 +1,6 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { exportPKCS8 } from 'jose';
-import { CLAIM_NAMES, type Claims, type ClaimNames, keyPair, type KeyPair, type Mint, signer } from './mint.js';
+import { type Claims, type ClaimNames, keyPair, type KeyPair, type Mint, signer } from './mint.js';
 
 export interface KeycloakAccess {
   /** `{base}/realms/{realm}`, as it stands in `iss`. */
@@ -9,10 +9,10 @@ export interface KeycloakAccess {
   readonly admin: (method: string, path: string, body?: unknown) => Promise<unknown>;
   readonly audience: string;
   readonly names?: ClaimNames;
-  /** A confidential client with a service account in the owner's tenant: it is given tokens under other algorithms. */
-  readonly client: { readonly id: string; readonly secret: string };
-  /** A person and a client with the password grant: they are given ID and refresh tokens. Undefined: those cases use made-up ones. */
-  readonly person?: { readonly clientId: string; readonly username: string; readonly password: string };
+  /** The server's clock, in milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
+  /** An administrator of the owner's tenant, and a client with the password grant: they are given tokens under other algorithms, ID and refresh tokens. */
+  readonly person: { readonly clientId: string; readonly username: string; readonly password: string };
 }
 
 /**
@@ -20,7 +20,8 @@ export interface KeycloakAccess {
  * sign what Keycloak itself never would. For realms made for tests only: whoever has these keys is anybody there. `close` takes them away.
  */
 export async function keycloakMint(access: KeycloakAccess): Promise<Mint & { close(): Promise<void> }> {
-  const { issuer, admin, audience, names = CLAIM_NAMES } = access;
+  const { issuer, admin, audience, names, now, person } = access;
+  const signIn = (): Promise<Readonly<Record<string, unknown>>> => grant(issuer, { grant_type: 'password', client_id: person.clientId, username: person.username, password: person.password, scope: 'openid' });
   const { id: realmId } = await admin('GET', '') as { id: string };
   const components: string[] = [];
   const provide = async (name: string, providerId: string, config: Readonly<Record<string, readonly string[]>>): Promise<string> => {
@@ -33,7 +34,7 @@ export async function keycloakMint(access: KeycloakAccess): Promise<Mint & { clo
   };
   const lend = async (name: string): Promise<{ readonly pair: KeyPair; readonly component: string }> => {
     const pair = await keyPair(name);
-    const pem = (createPrivateKey(await exportPKCS8(pair.privateKey)) as KeyObject).export({ type: 'pkcs8', format: 'pem' }).toString();
+    const pem = createPrivateKey(await exportPKCS8(pair.privateKey)).export({ type: 'pkcs8', format: 'pem' }).toString();
     // Passive: published, and never what Keycloak itself signs with.
     const component = await provide(name, 'rsa', { privateKey: [pem], priority: ['-100'], enabled: ['true'], active: ['false'], algorithm: ['RS256'] });
     const kid = (await publishedKeys(issuer)).find(({ n }) => n === pair.publicJwk.n)?.kid;
@@ -42,10 +43,10 @@ export async function keycloakMint(access: KeycloakAccess): Promise<Mint & { clo
   };
 
   const main = await lend('main');
-  const own = await signer(issuer, audience, main.pair, names);
+  const own = await signer({ issuer, audience, key: main.pair, names, now });
   const old = await lend('old');
   let next: Awaited<ReturnType<typeof lend>> | undefined;
-  const by = async (pair: KeyPair, claims: Claims): Promise<string> => (await signer(issuer, audience, pair, names)).sign(claims);
+  const by = async (pair: KeyPair, claims: Claims): Promise<string> => (await signer({ issuer, audience, key: pair, names, now })).sign(claims);
 
   await provide('es', 'ecdsa-generated', { priority: ['-50'], ecdsaEllipticCurveKey: ['P-256'], active: ['true'], enabled: ['true'] });
   await provide('ed', 'eddsa-generated', { priority: ['-50'], eddsaEllipticCurveKey: ['Ed25519'], active: ['true'], enabled: ['true'] });
@@ -54,18 +55,16 @@ export async function keycloakMint(access: KeycloakAccess): Promise<Mint & { clo
   return {
     ...own,
     signedBy: async (algorithm) => {
-      const [client] = await admin('GET', `/clients?clientId=${access.client.id}`) as { id: string; attributes: Record<string, string> }[];
-      if (!client) throw new Error(`the realm has no client ${access.client.id}`);
-      await admin('PUT', `/clients/${client.id}`, { ...client, attributes: { ...client.attributes, 'access.token.signed.response.alg': algorithm } });
-      return tokenOf(await grant(issuer, { grant_type: 'client_credentials', client_id: access.client.id, client_secret: access.client.secret }), 'access_token');
+      const [client] = await admin('GET', `/clients?clientId=${person.clientId}`) as { id: string; attributes: Record<string, string> }[];
+      if (!client) throw new Error(`the realm has no client ${person.clientId}`);
+      const signs = (alg: string): Promise<unknown> => admin('PUT', `/clients/${client.id}`, { ...client, attributes: { ...client.attributes, 'access.token.signed.response.alg': alg } });
+      await signs(algorithm);
+      try { return tokenOf(await signIn(), 'access_token'); } finally { await signs('RS256'); }
     },
-    ...(access.person === undefined ? {} : {
-      others: async () => {
-        const { clientId, username, password } = access.person as NonNullable<KeycloakAccess['person']>;
-        const answer = await grant(issuer, { grant_type: 'password', client_id: clientId, username, password, scope: 'openid' });
-        return { idToken: tokenOf(answer, 'id_token'), refreshToken: tokenOf(answer, 'refresh_token') };
-      },
-    }),
+    others: async () => {
+      const answer = await signIn();
+      return { idToken: tokenOf(answer, 'id_token'), refreshToken: tokenOf(answer, 'refresh_token') };
+    },
     rotation: {
       publish: async () => { next = await lend('next'); },
       withNewKey: async (caller) => by((next ?? old).pair, own.claims(caller)),

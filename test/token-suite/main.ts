@@ -25,7 +25,8 @@ Whose tokens the server trusts, one of:
   --listen PORT         the suite's own issuer, http://127.0.0.1:PORT/realms/stoa (default 8099): start the server with it first
   --home FOLDER         the local issuer of a product started with npm start, whose data folder this is
   --issuer URL          a Keycloak realm for tests. It is lent keys of the suite's for the time of the run. Needs
-                        KEYCLOAK_ADMIN_PASSWORD (user admin), CLIENT_ID and CLIENT_SECRET of a client with a service account in A`;
+                        KEYCLOAK_ADMIN_PASSWORD (user admin), and CLIENT_ID, USERNAME and PASSWORD: an administrator of A and a public client
+                        that takes passwords`;
 
 const { values } = parseArgs({
   options: {
@@ -87,8 +88,8 @@ async function mintFor(audience: string): Promise<Mint & { close(): Promise<void
 async function realm(issuer: string, audience: string): Promise<Mint & { close(): Promise<void> }> {
   const [, base = '', name = ''] = /^(.*)\/realms\/([^/]+)$/.exec(issuer) ?? [];
   if (base === '') throw new Error(`--issuer ${issuer} is not {base}/realms/{realm} of a Keycloak`);
-  const { KEYCLOAK_ADMIN_PASSWORD: password, CLIENT_ID: id, CLIENT_SECRET: secret } = process.env;
-  if (password === undefined || id === undefined || secret === undefined) throw new Error('--issuer needs KEYCLOAK_ADMIN_PASSWORD, CLIENT_ID and CLIENT_SECRET in the environment');
+  const { KEYCLOAK_ADMIN_PASSWORD: password, CLIENT_ID: clientId, USERNAME: username, PASSWORD: word } = process.env;
+  if (password === undefined || clientId === undefined || username === undefined || word === undefined) throw new Error('--issuer needs KEYCLOAK_ADMIN_PASSWORD, CLIENT_ID, USERNAME and PASSWORD in the environment');
   const admin = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const login = await fetch(`${base}/realms/master/protocol/openid-connect/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', client_id: 'admin-cli', username: 'admin', password }) });
     const { access_token: token } = await login.json() as { access_token?: string };
@@ -97,7 +98,7 @@ async function realm(issuer: string, audience: string): Promise<Mint & { close()
     if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${text}`);
     return text === '' ? undefined : JSON.parse(text);
   };
-  return keycloakMint({ issuer, audience, admin, client: { id, secret } });
+  return keycloakMint({ issuer, audience, admin, person: { clientId, username, password: word } });
 }
 
 /** The product on this computer keeps its issuer's private key in its data folder, readable by its owner alone. */
@@ -108,5 +109,5 @@ async function lentByProduct(home: string, audience: string): Promise<Mint & { c
   const { kty, n, e, kid } = jwk;
   const publicJwk = { kty, n, e, kid } as JWK;
   const pair: KeyPair = { kid, algorithm: 'RS256', privateKey: await importJWK(jwk, 'RS256') as CryptoKey, publicKey: await importJWK(publicJwk, 'RS256', { extractable: true }) as CryptoKey, publicJwk };
-  return { ...await signer(issuer, audience, pair), signedBy: async (algorithm) => { throw new Error(`the local issuer signs RS256 alone, not ${algorithm}`); }, close: async () => undefined };
+  return { ...await signer({ issuer, audience, key: pair }), signedBy: async (algorithm) => { throw new Error(`the local issuer signs RS256 alone, not ${algorithm}`); }, close: async () => undefined };
 }

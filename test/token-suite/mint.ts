@@ -32,7 +32,7 @@ export interface Mint {
   /** How often the key set was fetched; undefined where nobody counts. */
   keyFetches?(): number;
   /** Adds a key to the set, then takes the old one away. Undefined where this issuer's keys cannot be changed. */
-  rotation?: { publish(): Promise<void>; withNewKey(caller: Caller): Promise<string>; retireOld(): Promise<void>; withOldKey(caller: Caller): Promise<string> };
+  rotation?: { readonly publish: () => Promise<void>; readonly withNewKey: (caller: Caller) => Promise<string>; readonly retireOld: () => Promise<void>; readonly withOldKey: (caller: Caller) => Promise<string> };
 }
 
 export interface ClaimNames { readonly tenant: string; readonly roles: string }
@@ -46,8 +46,10 @@ export async function keyPair(kid: string, algorithm: Algorithm = 'RS256'): Prom
 
 export const part = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
+export interface Signing { readonly issuer: string; readonly audience: string; readonly key: KeyPair; readonly names?: ClaimNames | undefined; readonly now?: (() => number) | undefined }
+
 /** What every mint has in common: all but where its keys come from. */
-export async function signer(issuer: string, audience: string, key: KeyPair, names: ClaimNames = CLAIM_NAMES, now: () => number = Date.now): Promise<Pick<Mint, 'issuer' | 'audience' | 'kid' | 'publicPem' | 'publicJwk' | 'claims' | 'sign' | 'signRaw'>> {
+export async function signer({ issuer, audience, key, names = CLAIM_NAMES, now = Date.now }: Signing): Promise<Pick<Mint, 'issuer' | 'audience' | 'kid' | 'publicPem' | 'publicJwk' | 'claims' | 'sign' | 'signRaw'>> {
   return {
     issuer, audience, kid: key.kid, publicJwk: key.publicJwk, publicPem: await exportSPKI(key.publicKey),
     claims: ({ tenant, role, scope = 'email' }, more = {}) => {
@@ -77,7 +79,7 @@ function put(claims: Record<string, unknown>, name: string, value: unknown): voi
 /** Encrypted to the issuer's own public key: valid as a JWE, and no access token. */
 export const encrypted = (mint: Pick<Mint, 'publicJwk'>, text: string): Promise<string> => {
   const { kty, n, e } = mint.publicJwk;
-  return new CompactEncrypt(new TextEncoder().encode(text)).setProtectedHeader({ alg: 'RSA-OAEP', enc: 'A256GCM', cty: 'JWT' }).encrypt({ kty, n, e, alg: 'RSA-OAEP' } as JWK);
+  return new CompactEncrypt(new TextEncoder().encode(text)).setProtectedHeader({ alg: 'RSA-OAEP', enc: 'A256GCM', cty: 'JWT' }).encrypt({ kty, n, e, alg: 'RSA-OAEP' });
 };
 
 export interface LocalMint extends Mint { close(): Promise<void> }
@@ -108,8 +110,8 @@ export async function localMint({ port = 0, audience, names, now }: { readonly p
   await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, '127.0.0.1', resolve); });
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const issuer = `${origin}/realms/stoa`;
-  const own = await signer(issuer, audience, keys.RS256, names, now);
-  const by = async (pair: KeyPair, caller: Caller, more: Claims = {}): Promise<string> => (await signer(issuer, audience, pair, names, now)).sign(own.claims(caller, more));
+  const own = await signer({ issuer, audience, key: keys.RS256, names, now });
+  const by = async (pair: KeyPair, caller: Caller, more: Claims = {}): Promise<string> => (await signer({ issuer, audience, key: pair, names, now })).sign(own.claims(caller, more));
   return {
     ...own,
     signedBy: (algorithm, caller) => by(keys[algorithm], caller),

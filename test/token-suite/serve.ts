@@ -70,7 +70,6 @@ export async function serveStoa({ issuers, resource, ...options }: Serving): Pro
     door(ADMIN_PUBLIC_ROUTES),
   );
   await controller.listen(0, '127.0.0.1');
-  const base = (app: NestFastifyApplication): string => `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
   const url = base(gateway);
   return {
     url, gateway, asked: (words) => asked.filter((one) => one.includes(words)).length,
@@ -79,3 +78,5 @@ export async function serveStoa({ issuers, resource, ...options }: Serving): Pro
     close: async () => { await gateway.close(); await controller.close(); await egress.close(); },
   };
 }
+
+const base = (app: NestFastifyApplication): string => `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;

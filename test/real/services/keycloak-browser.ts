@@ -28,7 +28,8 @@ export async function signIn(authorizationUrl: URL | string, redirectUri: string
       continue;
     }
     const page = await reply.text();
-    const action = /<form[^>]*action="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
+    const named = /<form[^>]*action="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
+    const action = named === undefined ? undefined : new URL(named, next.url).href;
     if (action === undefined) throw new Error(`Keycloak shows a page without a form: ${reply.status} ${textOf(page).slice(0, 300)}`);
     if (action.includes('login-actions/consent')) {
       consent = textOf(page);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,7 +22,7 @@ export interface KeycloakServer {
   readonly startedInMs: number;
   readonly adminPassword: string;
   /** The admin API of realm `stoa`; `path` is below `/admin/realms/stoa`. Rejects with status and body outside 2xx. */
-  admin(method: string, path: string, body?: unknown): Promise<unknown>;
+  readonly admin: (method: string, path: string, body?: unknown) => Promise<unknown>;
   /** Ends the process. What it held is gone: its database is in memory. */
   stop(): Promise<void>;
   /** On the same port again, with the realm as imported; its keys are new. */
