@@ -37,7 +37,8 @@ export const signInFields = {
 
   basicAuthEnabled: flag().prefault('true').meta({ env: 'BASIC_AUTH_ENABLED', description: 'Whether machines may sign in with client id and secret by HTTP Basic, which are exchanged for a token at OIDC_ISSUER.' }),
   basicAuthCacheSeconds: z.coerce.number().min(0).max(60).default(30).meta({ env: 'BASIC_AUTH_CACHE_SECONDS', description: 'How long such a success is believed: for that long a client outlives its end at the issuer.' }),
-  apiKeysEnabled: flag().prefault('true').meta({ env: 'API_KEYS_ENABLED', description: 'API keys (`stoa_sk_…`).' }),
+  apiKeysEnabled: flag().prefault('true').meta({ env: 'API_KEYS_ENABLED', description: 'API keys (`stoa_sk_…`), as bearer token or in `X-API-Key`.' }),
+  apiKeysStaleSeconds: z.coerce.number().min(0).max(3600).default(60).meta({ env: 'API_KEYS_STALE_SECONDS', description: 'While the database cannot be reached, keys that were good then are believed for this long, then 503; 0: not at all.' }),
   staticTokens: z.string().default('').meta({ env: 'STATIC_TOKENS', description: 'Fixed bearer tokens for development, comma-separated `subject@tenant:role+role=token`; tenant and roles may be left out (role stoa.agent). Refused where ENVIRONMENT is prod.', secret: true }),
   debug: flag().prefault('false').meta({ env: 'DEBUG', description: 'Development: with ENVIRONMENT=dev the header `X-Debug-User: subject@tenant:role+role` signs anybody in as anyone. Refused where ENVIRONMENT is prod, without effect in staging.' }),
 } as const;

@@ -22,6 +22,7 @@ export const ControllerConfig = z.object({
   databaseConnections: z.coerce.number().int().min(2).max(200).default(10).meta({ env: 'DATABASE_CONNECTIONS', description: 'Connections to it at most.' }),
 
   ...signInFields,
+  stepUpAcr: list().prefault('totp,mfa').meta({ env: 'STEP_UP_ACR', description: 'Values of the claim `acr` that stand for a sign-in with a second factor, as the rotation of a key with `stepUp` needs it.' }),
 
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that documents may be fetched from and the issuer may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
   conversionMemoryMib: z.coerce.number().int().min(128).max(16_384).default(2048).meta({ env: 'CONVERSION_MEMORY_MIB', description: 'Heap of one conversion\'s thread, in MiB; a document that needs more is refused.' }),

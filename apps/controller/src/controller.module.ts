@@ -1,8 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Admission } from '#libs/core/admission.js';
+import type { ApiKeyStore } from '#libs/core/api-key.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { Outbound } from '#libs/core/outbound.js';
-import { ADMISSION, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { ADMISSION, API_KEY_STORE, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
 import type { Logger } from '#libs/observability/logger.js';
 import { Importer } from './apis/importer.js';
 import { Refresher } from './apis/refresher.js';
@@ -16,10 +17,10 @@ import { type ControllerOptions, type ControllerParts, PARTS } from './parts.js'
 @Module({})
 export class ControllerModule {
   static with(options: ControllerOptions): DynamicModule {
-    const parts = (store: ControlStore, outbound: Outbound, log?: Logger, ...admissions: readonly (Admission | undefined)[]): ControllerParts => ({
-      now: () => new Date(), ...options, store, outbound, admissions: Object.fromEntries(admissions.flatMap((one) => (one ? [[one.kind, one]] : []))), ...(log ? { log } : {}),
+    const parts = (store: ControlStore, outbound: Outbound, log?: Logger, apiKeys?: ApiKeyStore, ...admissions: readonly (Admission | undefined)[]): ControllerParts => ({
+      now: () => new Date(), ...options, store, outbound, apiKeys: options.apiKeysEnabled === false ? undefined : apiKeys, admissions: Object.fromEntries(admissions.flatMap((one) => (one ? [[one.kind, one]] : []))), ...(log ? { log } : {}),
     });
-    const optional = [LOG, ...Object.values(ADMISSION)].map((token) => ({ token, optional: true }));
+    const optional = [LOG, API_KEY_STORE, ...Object.values(ADMISSION)].map((token) => ({ token, optional: true }));
     return {
       module: ControllerModule,
       controllers: [...ADMIN_CONTROLLERS, OpenApiController],

@@ -1,5 +1,6 @@
 import type { Admission } from '#libs/core/admission.js';
 import type { ApiKind } from '#libs/core/api-kind.js';
+import type { ApiKeyStore } from '#libs/core/api-key.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Logger } from '#libs/observability/logger.js';
@@ -14,6 +15,10 @@ export type Every = (ms: number, callback: () => void) => () => void;
 export interface ControllerOptions {
   /** Looks for due refreshes this often, in milliseconds; undefined: never (another process does). */
   readonly refreshPollMs: number | undefined;
+  /** The API keys' part, which a process may switch off. Default: on. */
+  readonly apiKeysEnabled?: boolean;
+  /** Values of `acr` that stand for a second factor. Default `totp` and `mfa`. */
+  readonly stepUpAcr?: readonly string[];
   /** Default: the system's clock. */
   readonly now?: () => Date;
   /** Default: `setInterval`, not holding the process. */
@@ -26,6 +31,8 @@ export interface ControllerParts extends ControllerOptions {
   /** Fetches documents from URLs: the egress policy decides where to. */
   readonly outbound: Outbound;
   readonly admissions: Admissions;
+  /** Undefined: switched off. */
+  readonly apiKeys?: ApiKeyStore | undefined;
   readonly now: () => Date;
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
 }

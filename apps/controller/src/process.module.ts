@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { installDoor, publicRoutes } from '#libs/auth/door.js';
+import { grantedScopes } from '#libs/auth/scopes.js';
 import { type SignIn, signInOf } from '#libs/auth/sign-in-fields.js';
 import { debugUser } from '#libs/auth/static-tokens.js';
 import { resourceMetadataUrl } from '#libs/auth/well-known.js';
@@ -42,9 +44,10 @@ class ControllerProcess {
         EgressModule.with({ allow: config.egressAllow }),
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
+        ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
         AuthModule.with(signIn),
-        PolicyModule.with({ mode: 'opa', environment: config.environment, base: { admin: ACCESS }, ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }) }),
-        ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined }),
+        PolicyModule.with({ mode: 'opa', environment: config.environment, office: true, base: { admin: ACCESS }, ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }) }),
+        ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined, apiKeysEnabled: config.apiKeysEnabled, stepUpAcr: config.stepUpAcr }),
       ],
       controllers: [ProbesController],
       providers: [

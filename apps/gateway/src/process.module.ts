@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
+import { grantedScopes } from '#libs/auth/scopes.js';
 import { type SignIn, signInOf } from '#libs/auth/sign-in-fields.js';
 import { debugUser } from '#libs/auth/static-tokens.js';
 import { type ResourceConfig, wellKnownRoutes } from '#libs/auth/well-known.js';
@@ -21,8 +23,6 @@ import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
-import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
-import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
@@ -54,6 +54,7 @@ class GatewayProcess {
           pollMs: config.cataloguePollMs, waits: false,
           ...(config.dataDir !== undefined && config.catalogueKeepOnDisk ? { directory: join(config.dataDir, 'catalogue') } : {}),
         }),
+        ...on(config.authEnabled && config.apiKeysEnabled, () => ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })),
         ...on(config.authEnabled, () => AuthModule.with(authentication(config, signIn))),
         ...(config.authEnabled && config.capabilityTokensEnabled ? capabilities(config) : []),
         PolicyModule.with(policyOf(config)),

@@ -7,7 +7,9 @@ import { readBuildInfo } from '#apps/gateway/src/build-info.js';
 import { CapabilityRoutesModule } from '#apps/gateway/src/capability/capability-routes.module.js';
 import { GatewayModule } from '#apps/gateway/src/gateway.module.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
+import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
+import { grantedScopes } from '#libs/auth/scopes.js';
 import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
@@ -24,8 +26,6 @@ import { EgressModule } from '#libs/egress/egress.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { PolicyModule } from '#libs/policy/policy.module.js';
-import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
-import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
 import { StateModule } from '#libs/state/state.module.js';
@@ -78,14 +78,14 @@ export class StandaloneModule {
         EgressModule.with({ allow: [...LOOPBACK, ...config.egressAllow] }),
         StateModule.with({ location: { directory }, migrates: true }),
         CatalogueModule.with({ waits: true }),
+        ApiKeysModule.with({ grantedScopes }),
         AuthModule.with({ issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }], publishes: { resource, authorizationServers: [issuerUrl] } }),
         CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
           // Destructive tools are there to be tried, with a question before.
-          mode: 'opa', environment: 'dev', base: { destructive: 'confirm', admin: ACCESS },
+          mode: 'opa', environment: 'dev', office: true, base: { destructive: 'confirm', admin: ACCESS },
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
-        RateLimitModule.with(rateLimitOptions(config)),
         RateLimitModule.with(rateLimitOptions(config)),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),

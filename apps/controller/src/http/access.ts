@@ -32,6 +32,12 @@ export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
   'PUT /admin/v1/tenants/:tenant/apis/:api/credentials/:slot': ADMINS,
   'DELETE /admin/v1/tenants/:tenant/apis/:api/credentials/:slot': ADMINS,
 
+  'GET /admin/v1/tenants/:tenant/keys': ADMINS,
+  'POST /admin/v1/tenants/:tenant/keys': ADMINS,
+  'GET /admin/v1/tenants/:tenant/keys/:key': ADMINS,
+  'POST /admin/v1/tenants/:tenant/keys/:key/rotate': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant/keys/:key': ADMINS,
+
   'GET /admin/v1/tenants/:tenant/tools': READERS,
   'GET /admin/v1/tenants/:tenant/tools/:tool': READERS,
   'PATCH /admin/v1/tenants/:tenant/tools/:tool': ADMINS,
@@ -63,6 +69,7 @@ export const tenantNotFound = (tenant: string): string => `Tenant not found: ${t
  */
 export function refusal(policy: AdministrationPolicy, principal: Principal | undefined, asked: { readonly method: string; readonly route: string; readonly tenant: string | undefined }): Eventually<Refusal | undefined> {
   if (principal === undefined) return { status: 401, detail: 'Not authenticated' };
+  if (principal.allowedTools !== undefined) return { status: 403, detail: 'Access denied: this credential calls tools and does nothing else' };
   const { method, route, tenant } = asked;
   const verdict = policy.decide({ principal, route: `${method === 'HEAD' ? 'GET' : method} ${route}`, tenant });
   return verdict instanceof Promise ? verdict.then(refusalOf) : refusalOf(verdict);

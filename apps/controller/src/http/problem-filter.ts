@@ -8,6 +8,7 @@ export function answerFailure(failure: unknown, { request, reply, log }: { reque
   const problem = problemOf(failure);
   if (problem === undefined) log?.error({ err: failure, request_id: request.id }, 'an admin request failed');
   if (problem?.retryAfterSeconds !== undefined) void reply.header('retry-after', problem.retryAfterSeconds);
+  void reply.headers(problem?.headers ?? {});
   if (problem?.status === 401) void reply.header('www-authenticate', 'Bearer');
   void reply.status(problem?.status ?? 500).type('application/json; charset=utf-8').send(JSON.stringify({ detail: problem?.detail ?? 'Internal error' }));
 }

@@ -12,7 +12,7 @@ export type Detail = string | readonly Issue[];
 /** A refusal with its HTTP status; `detail` is the body's only field. */
 export class Problem extends Error {
   override get name(): string { return 'Problem'; }
-  constructor(readonly status: number, readonly detail: Detail, readonly retryAfterSeconds?: number) {
+  constructor(readonly status: number, readonly detail: Detail, readonly retryAfterSeconds?: number, readonly headers: Readonly<Record<string, string>> = {}) {
     super(typeof detail === 'string' ? detail : detail.map((issue) => issue.msg).join('; '));
   }
 }
