@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   import: { about: 'make tools of an OpenAPI document', load: () => import('./import.js').then((m) => ({ run: m.importCommand, help: m.IMPORT_HELP })) },
   tenants: { about: 'list, create or delete tenants', load: () => import('./tenants.js').then((m) => ({ run: m.tenantsCommand, help: m.TENANTS_HELP })) },
   tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
+  key: { about: 'make, list, rotate or revoke API keys of a tenant', load: () => import('./key.js').then((m) => ({ run: m.keyCommand, help: m.KEY_HELP })) },
   call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
   convert: { about: 'show what becomes of a document, without a running product', load: () => import('./convert.js').then((m) => ({ run: m.convertCommand, help: m.CONVERT_HELP })) },
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
