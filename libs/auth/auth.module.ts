@@ -7,12 +7,13 @@ import { CREDENTIAL_VERIFIER, OUTBOUND, READINESS, TOKEN_VERIFIER } from '#libs/
 import { clientCredentialsVerifier } from './client-credentials.js';
 import { composeVerifiers, noApiKeys } from './compose-verifiers.js';
 import type { IssuerConfig } from './issuer-config.js';
+import { issuerSelfCheck } from './self-check.js';
 import type { SignIn } from './sign-in-fields.js';
 import { staticTokenVerifier } from './static-tokens.js';
 import { createTokenVerifier, type ReadyTokenVerifier } from './token-verifier.js';
 import { registerWellKnown, type WellKnownOptions } from './well-known.js';
 
-export interface AuthOptions extends Partial<Pick<SignIn, 'keyPolicy' | 'basic' | 'staticTokens'>> {
+export interface AuthOptions extends Partial<Pick<SignIn, 'keyPolicy' | 'basic' | 'selfCheck' | 'staticTokens'>> {
   /** Whose tokens are taken. */
   readonly issuers: readonly IssuerConfig[];
   /** The discovery documents of this server (`wellKnownRoutes` lists them for the door). Unset: another process publishes them. */
@@ -50,7 +51,7 @@ export class AuthModule implements OnModuleInit {
             return composeVerifiers(tokens, kinds, basic && clientCredentialsVerifier({ ...basic, outbound, tokens }));
           },
         },
-        { provide: READINESS.issuers, inject: [ISSUER_TOKENS], useFactory: (verifier: ReadyTokenVerifier): ReadinessCheck => ({ name: 'issuer_keys', check: () => verifier.ready() }) },
+        { provide: READINESS.issuers, inject: [ISSUER_TOKENS, OUTBOUND], useFactory: (verifier: ReadyTokenVerifier, outbound: Outbound) => issuersReady(verifier, ways.selfCheck && issuerSelfCheck({ ...ways.selfCheck, outbound, tokens: verifier })) },
       ],
       exports: [TOKEN_VERIFIER, READINESS.issuers],
     };
@@ -60,3 +61,13 @@ export class AuthModule implements OnModuleInit {
     if (this.publishes) registerWellKnown(this.host.httpAdapter.getInstance<FastifyInstance>(), { ...this.publishes, outbound: this.outbound });
   }
 }
+
+/** Keys first: without them no token could be looked at. */
+const issuersReady = (verifier: ReadyTokenVerifier, selfCheck: (() => Promise<string | undefined>) | undefined): ReadinessCheck => ({
+  name: 'issuer_keys',
+  check: async () => {
+    const keys = await verifier.ready();
+    const fault = keys.ok ? await selfCheck?.() : undefined;
+    return fault === undefined ? keys : { ok: false, reason: fault };
+  },
+});

@@ -12,6 +12,8 @@ export const signInFields = {
   oidcIssuer: z.url().optional().meta({ env: 'OIDC_ISSUER', description: 'Issuer URL; must equal the `iss` claim byte for byte. Wins over KEYCLOAK_URL.' }),
   keycloakUrl: z.url().optional().meta({ env: 'KEYCLOAK_URL', description: 'Keycloak base URL; the issuer is {KEYCLOAK_URL}/realms/{KEYCLOAK_REALM}.' }),
   keycloakRealm: z.string().regex(/^[\w.-]+$/, 'expected a realm name').default('stoa').meta({ env: 'KEYCLOAK_REALM', description: 'Keycloak realm.' }),
+  keycloakClientId: z.string().min(1).default('stoa-mcp-gateway').meta({ env: 'KEYCLOAK_CLIENT_ID', description: 'This process\'s own client at the issuer, for its check at start.' }),
+  keycloakClientSecret: z.string().min(1).optional().meta({ env: 'KEYCLOAK_CLIENT_SECRET', description: 'Its secret. With it the process gets a token of the issuer at start and is not ready before one carries the audience and a tenant; unset: not checked.', secret: true }),
   jwksUrl: z.url().optional().meta({ env: 'JWKS_URL', description: 'Where the issuer\'s keys are, when its discovery document cannot be used.' }),
   allowedAudiences: list().prefault('stoa-mcp-gateway').transform((given) => (given.length > 0 ? given : ['stoa-mcp-gateway'])).meta({ env: 'ALLOWED_AUDIENCES', description: 'Accepted `aud` values, beside RESOURCE_URL. An empty value means the default: audience checking cannot be switched off.' }),
   resourceUrl: z.url().optional().meta({ env: 'RESOURCE_URL', description: 'Canonical URL of the MCP server that tokens are for (RFC 9728 `resource`), as clients reach it, e.g. https://gateway.example.com/mcp.' }),
@@ -59,6 +61,9 @@ export function checkSignIn(config: SignInConfig, wrong: Wrong, required = true)
     if (algorithm === 'HS256' ? secret === undefined : !isAsymmetric(algorithm)) wrong('jwtAllowedAlgorithms', algorithm === 'HS256' ? 'HS256 needs JWT_SECRET_KEY' : `${algorithm} is not one of HS256, ${ASYMMETRIC_ALGORITHMS.join(', ')}`);
   }
   if (oidc !== undefined && algorithms.length > 0 && !algorithms.some(isAsymmetric)) wrong('jwtAllowedAlgorithms', 'leaves no algorithm for OIDC_ISSUER');
+  if (config.keycloakClientSecret !== undefined && oidc === undefined) wrong('keycloakClientSecret', 'is for the issuer of OIDC_ISSUER or KEYCLOAK_URL: name it');
+  // What Keycloak makes of a realm file's placeholder whose variable was not set: everybody knows it.
+  if (config.keycloakClientSecret?.startsWith('${') === true) wrong('keycloakClientSecret', 'is a placeholder, not a secret');
   if (config.jwksStaleSeconds < config.jwksCacheSeconds) wrong('jwksStaleSeconds', 'must not be less than JWKS_CACHE_SECONDS');
   if (config.environment === 'prod' && config.staticTokens !== '') wrong('staticTokens', 'are for development: leave them out where ENVIRONMENT is prod');
   if (config.environment === 'prod' && config.debug) wrong('debug', 'is for development: set it to false where ENVIRONMENT is prod');
@@ -77,6 +82,8 @@ export interface SignIn {
   readonly keyPolicy: Partial<KeyPolicy>;
   /** Where client id and secret are exchanged; undefined: Basic is refused. */
   readonly basic: { readonly issuer: string; readonly resource?: string; readonly keepMs: number } | undefined;
+  /** Own client at the issuer, to see at start that its tokens would be taken; undefined: not checked. */
+  readonly selfCheck: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string; readonly resource?: string } | undefined;
   readonly staticTokens: readonly StaticToken[];
   /** Whether `X-Debug-User` means anything. */
   readonly debugUser: boolean;
@@ -94,6 +101,7 @@ export function signInOf(config: SignInConfig, access: IssuersFileAccess): SignI
     issuers, staticTokens: staticTokensOf(config), debugUser: config.debug && config.environment === 'dev',
     keyPolicy: { refreshAfterMs: config.jwksCacheSeconds * 1000, staleLimitMs: config.jwksStaleSeconds * 1000 },
     basic: config.basicAuthEnabled && oidc !== undefined ? { issuer: oidc, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }), keepMs: config.basicAuthCacheSeconds * 1000 } : undefined,
+    selfCheck: oidc === undefined || config.keycloakClientSecret === undefined ? undefined : { issuer: oidc, clientId: config.keycloakClientId, clientSecret: config.keycloakClientSecret, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }) },
     authorizationServers: issuers.filter(({ keys }) => keys.from !== 'secret').map(({ issuer }) => issuer),
   };
 }
