@@ -5,8 +5,13 @@ import { ADMIN_PUBLIC_ROUTES } from '#apps/controller/src/http/access.js';
 import { createController } from '#apps/controller/src/create-controller.js';
 import { createGateway } from '#apps/gateway/src/create-gateway.js';
 import { PUBLIC_ROUTES } from '#apps/gateway/src/public-routes.js';
+import { FakeApiKeyStore } from '#libs/api-keys/fake-api-key-store.js';
+import { newApiKeySecret } from '#libs/api-keys/api-key-secret.js';
+import { ApiKeyVerifier } from '#libs/api-keys/api-key-verifier.js';
+import { composeVerifiers } from '#libs/auth/compose-verifiers.js';
 import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import type { IssuerConfig } from '#libs/auth/issuer-config.js';
+import { grantedScopes } from '#libs/auth/scopes.js';
 import { createTokenVerifier, type TokenVerifierOptions } from '#libs/auth/token-verifier.js';
 import { registerWellKnown, resourceMetadataUrl, wellKnownRoutes } from '#libs/auth/well-known.js';
 import type { Outbound } from '#libs/core/outbound.js';
@@ -16,7 +21,7 @@ import { policyDecisionPoint } from '#libs/policy/decision-point.js';
 import { convertJson, openapi } from '../admin/harness.js';
 import { MemoryStore } from '../admin/memory-store.js';
 import { fakeGateway, fakeTarget, slug } from '../fake-gateway.js';
-import { adminDoor, type Door, legacyDoor, modernDoor, restDoor } from './doors.js';
+import { adminDoor, bearer, type Door, legacyDoor, modernDoor, restDoor } from './doors.js';
 import type { World } from './trial.js';
 
 export interface Served {
@@ -24,6 +29,8 @@ export interface Served {
   readonly doors: readonly Door[];
   readonly witness: NonNullable<World['witness']>;
   readonly gateway: NestFastifyApplication;
+  /** An API key of tenant `acme`. */
+  readonly revocable: NonNullable<World['revocable']>;
   /** How often an address was asked for that contains these words. */
   readonly asked: (words: string) => number;
   close(): Promise<void>;
@@ -41,10 +48,12 @@ export async function serveStoa({ issuers, resource, ...options }: Serving): Pro
   const outbound: Outbound = { request: (request) => { asked.push(request.url); return egress.request(request); } };
   let refusals = 0;
   let records = 0;
+  const keys = new FakeApiKeyStore();
+  keys.tenants.add(slug('acme'));
   const publishes = { resource, authorizationServers: issuers.map(({ issuer }) => issuer), outbound };
   const door = (open: readonly string[]) => (server: FastifyInstance): void => {
     installDoor(server, {
-      verifier: createTokenVerifier({ issuers, outbound, ...options }), isPublic: publicRoutes([...open, ...wellKnownRoutes(publishes)]),
+      verifier: composeVerifiers(createTokenVerifier({ issuers, outbound, ...options }), [new ApiKeyVerifier({ directory: keys, grantedScopes, ...(options.clock ? { clock: options.clock } : {}) })]), isPublic: publicRoutes([...open, ...wellKnownRoutes(publishes)]),
       resourceMetadataUrl: resourceMetadataUrl(resource), refused: () => { refusals += 1; },
     });
   };
@@ -74,6 +83,11 @@ export async function serveStoa({ issuers, resource, ...options }: Serving): Pro
   return {
     url, gateway, asked: (words) => asked.filter((one) => one.includes(words)).length,
     doors: [modernDoor(`${url}/mcp`), legacyDoor(`${url}/mcp`), restDoor(url), adminDoor(base(controller))],
+    revocable: async () => {
+      const { secret, digest, prefix } = newApiKeySecret();
+      const key = await keys.create(slug('acme'), { name: 'suite', digest, prefix, owner: { issuer: 'suite', subject: 'suite' }, roles: ['tenant-admin'], scopes: [], tools: undefined, stepUp: false, expiresAt: new Date(Date.now() + 30 * 86_400_000) });
+      return { credential: bearer(secret), revoke: async () => { await keys.revoke(slug('acme'), key.id); } };
+    },
     witness: { effects: () => fake.calls.length + records, refusals: () => refusals },
     close: async () => { await gateway.close(); await controller.close(); await egress.close(); },
   };
