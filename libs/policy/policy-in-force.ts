@@ -34,6 +34,7 @@ export class PolicyInForce {
   #running: Promise<void> | undefined;
   #again = false;
   #trouble: string | undefined;
+  readonly #listeners: ((engine: ActiveEngine) => void)[] = [];
   readonly #stops: (() => void | Promise<void>)[] = [];
 
   constructor(options: InForceOptions) { this.#options = options; }
@@ -65,6 +66,16 @@ export class PolicyInForce {
     })();
   }
 
+  /** What the folder holds, for whoever composes another candidate. */
+  async folderSets(): Promise<readonly PolicySet[]> { return this.#options.folder ? [await this.#options.folder.read()] : []; }
+  base(): { readonly base?: OperatorPolicy } { return this.#options.base ? { base: this.#options.base } : {}; }
+  /** Calls back with what is put in force from now on, and with what is. */
+  onChange(listener: (engine: ActiveEngine) => void): void {
+    this.#listeners.push(listener);
+    const engine = this.engine();
+    if (engine) listener(engine);
+  }
+
   async stop(): Promise<void> { for (const stop of this.#stops.splice(0)) await stop(); }
 
   async #once(): Promise<void> {
@@ -74,7 +85,10 @@ export class PolicyInForce {
       const candidate = await this.#candidate();
       const revision = await this.#active.activate(candidate);
       this.#trouble = undefined;
-      if (revision !== before) log?.info({ revision }, 'policy is in force');
+      if (revision === before) return;
+      log?.info({ revision }, 'policy is in force');
+      const engine = this.engine();
+      if (engine) for (const listener of this.#listeners) listener(engine);
     } catch (failure) {
       this.#trouble = failure instanceof Error ? failure.message : String(failure);
       log?.error({ err: failure, in_force: before ?? 'none' }, 'the policy was refused; the last good one stays in force');

@@ -1,14 +1,17 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown, Optional } from '@nestjs/common';
 import type { Outbound } from '#libs/core/outbound.js';
+import type { PolicyOffice } from '#libs/core/policy-office.js';
 import type { PolicyStore } from '#libs/core/policy-store.js';
-import type { AdministrationPolicy, Log, PolicyDecisionPoint, ReadinessCheck } from '#libs/core/ports.js';
-import { ADMINISTRATION, LOG, POLICY, POLICY_STORE, READINESS } from '#libs/core/tokens.js';
+import type { AdministrationPolicy, Log, PolicyDecisionPoint, ReadinessCheck, Redactor } from '#libs/core/ports.js';
+import { ADMINISTRATION, DECISION_LOG, LOG, POLICY, POLICY_OFFICE, POLICY_STORE, READINESS, REDACTOR } from '#libs/core/tokens.js';
 import { administrationPolicy } from './administration.js';
 import { configuredDecision } from './configured-decision.js';
 import { policyDecisionPoint } from './decision-point.js';
 import type { OperatorPolicy } from './policy-data.js';
 import { folderPolicies } from './policy-folder.js';
 import { PolicyInForce } from './policy-in-force.js';
+import { policyOffice } from './policy-office.js';
+import { RecentDecisions } from './recent-decisions.js';
 import { sidecarEngine } from './sidecar-engine.js';
 
 export interface EngineOptions {
@@ -25,6 +28,10 @@ export interface EngineOptions {
   readonly compilerFolder?: string;
   /** Under everything else. */
   readonly base?: OperatorPolicy;
+  /** Whether policies are made here (`POLICY_OFFICE`): the control plane. */
+  readonly office?: boolean;
+  /** Whether the last calls are remembered in this process, to be explained (`DECISION_LOG`). */
+  readonly remembers?: boolean;
 }
 /** `open` allows every authenticated call to what its tenant may see. */
 export type PolicyOptions = { readonly mode: 'open' | 'deny' } | EngineOptions;
@@ -53,7 +60,8 @@ export class PolicyModule implements OnApplicationShutdown {
   }
 }
 
-function embedded({ environment, cacheMs, folder, compilerFolder, base }: EngineOptions): DynamicModule {
+function embedded(options: EngineOptions): DynamicModule {
+  const { environment, cacheMs, folder, compilerFolder, base } = options;
   const open = async (log?: Log, store?: PolicyStore): Promise<PolicyInForce> => {
     const inForce = new PolicyInForce({
       ...(base ? { base } : {}), ...(folder === undefined ? {} : { folder: folderPolicies(folder) }), ...(store ? { store } : {}),
@@ -68,9 +76,11 @@ function embedded({ environment, cacheMs, folder, compilerFolder, base }: Engine
       { provide: PolicyInForce, inject: [{ token: LOG, optional: true }, { token: POLICY_STORE, optional: true }], useFactory: open },
       { provide: POLICY, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): PolicyDecisionPoint => policyDecisionPoint({ engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }) },
       { provide: ADMINISTRATION, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): AdministrationPolicy => administrationPolicy(engine) },
+      ...(options.remembers === true ? [{ provide: DECISION_LOG, inject: [{ token: REDACTOR, optional: true }], useFactory: (redactor?: Redactor) => new RecentDecisions(redactor ? { redactor } : {}) }] : []),
+      ...(options.office === true ? [{ provide: POLICY_OFFICE, inject: [PolicyInForce, POLICY_STORE], useFactory: (inForce: PolicyInForce, store: PolicyStore): PolicyOffice => policyOffice({ inForce, store, environment, ...(compilerFolder === undefined ? {} : { compilerFolder }) }) }] : []),
       { provide: READINESS.policy, inject: [PolicyInForce], useFactory: ({ readiness }: PolicyInForce): ReadinessCheck => readiness },
     ],
-    exports: [POLICY, ADMINISTRATION, READINESS.policy, PolicyInForce],
+    exports: [POLICY, ADMINISTRATION, READINESS.policy, PolicyInForce, ...(options.office === true ? [POLICY_OFFICE] : []), ...(options.remembers === true ? [DECISION_LOG] : [])],
   };
 }
 

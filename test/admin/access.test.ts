@@ -37,6 +37,18 @@ const PROMISED: Readonly<Record<string, string>> = {
   'GET /admin/v1/tenants/:tenant/resources/:resource': '11110',
   'PUT /admin/v1/tenants/:tenant/resources/:resource': '11000',
   'DELETE /admin/v1/tenants/:tenant/resources/:resource': '11000',
+  'GET /admin/v1/policies': '10000',
+  'GET /admin/v1/policies/:digest': '10000',
+  'PUT /admin/v1/policies': '10000',
+  'DELETE /admin/v1/policies': '10000',
+  'POST /admin/v1/policies/lint': '10000',
+  'GET /admin/v1/tenants/:tenant/policies': '11110',
+  'GET /admin/v1/tenants/:tenant/policies/:digest': '11110',
+  'PUT /admin/v1/tenants/:tenant/policies': '11000',
+  'DELETE /admin/v1/tenants/:tenant/policies': '11000',
+  'POST /admin/v1/tenants/:tenant/policies/check': '11110',
+  'POST /admin/v1/tenants/:tenant/policies/lint': '11110',
+  'GET /admin/v1/tenants/:tenant/decisions/:id': '11100',
 };
 const ROLES = ['cpi-admin', 'tenant-admin', 'devops', 'viewer', 'somebody'];
 const routes = Object.keys(PROMISED);

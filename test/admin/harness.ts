@@ -10,6 +10,7 @@ import { type Outbound, OutboundFailure, type OutboundRequest, type OutboundResp
 import type { Principal } from '#libs/core/principal.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
 import { tenantSlug, type TenantSlug } from '#libs/core/tenant.js';
+import { MemoryPolicyStore } from './memory-policy-store.js';
 import { MemoryStore, sha256 } from './memory-store.js';
 
 export const slug = (text: string): TenantSlug => {
@@ -81,7 +82,7 @@ export interface Harness {
 
 export async function harness(parts: Partial<ControllerParts> = {}, own: Partial<ProcessParts> = {}, watch: (server: FastifyInstance) => void = () => undefined): Promise<Harness> {
   const web = new FakeWeb();
-  const all: ControllerParts = { store: new MemoryStore(), outbound: web, admissions: openapi(convertJson), now: () => new Date(), refreshPollMs: undefined, ...parts };
+  const all: ControllerParts = { store: new MemoryStore(), policies: new MemoryPolicyStore(), outbound: web, admissions: openapi(convertJson), now: () => new Date(), refreshPollMs: undefined, ...parts };
   const app = await createController(all, { build: { version: '0.0.0', commit: 'abc', builtAt: '2026-01-01T00:00:00Z' }, environment: 'dev', startedAt: new Date(), checks: [], metrics: undefined, draining: new AbortController().signal, ...own },
     (server) => { watch(server); trustRoleHeader(server); });
   const server = app.getHttpAdapter().getInstance();

@@ -154,6 +154,6 @@ describe('the admin API on the embedded database, the converter\'s threads and t
     const imported = await on.ask(ADMIN, IMPORT, { name: 'admin', source: { inline }, baseUrl: 'https://stoa.test' });
     expect(imported.statusCode).toBe(201);
     const { ledger } = ImportAnswer.parse(imported.json());
-    expect(ledger).toEqual({ operations: 32, exact: 32, degraded: 0, refused: 0, entries: [] });
+    expect(ledger).toEqual({ operations: 44, exact: 44, degraded: 0, refused: 0, entries: [] });
   });
 });

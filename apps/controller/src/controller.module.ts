@@ -10,6 +10,7 @@ import { Refresher } from './apis/refresher.js';
 import { AdminHttp } from './http/admin-http.js';
 import { TenantLock } from './http/tenant-lock.js';
 import { ADMIN_CONTROLLERS } from './openapi/admin-controllers.js';
+import { PolicyDesk } from './policies/policy-desk.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { type ControllerOptions, type ControllerParts, PARTS } from './parts.js';
 
@@ -26,7 +27,7 @@ export class ControllerModule {
       controllers: [...ADMIN_CONTROLLERS, OpenApiController],
       providers: [
         { provide: PARTS, inject: [CONTROL_STORE, OUTBOUND, ...optional], useFactory: parts },
-        AdminHttp, TenantLock, Importer, Refresher,
+        AdminHttp, PolicyDesk, TenantLock, Importer, Refresher,
       ],
       exports: [Importer],
     };

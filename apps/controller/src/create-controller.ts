@@ -3,10 +3,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
-import { ADMINISTRATION, ADMISSION, API_KEY_STORE, CONTROL_STORE, LOG, OUTBOUND } from '#libs/core/tokens.js';
+import { ADMINISTRATION, ADMISSION, API_KEY_STORE, CONTROL_STORE, DECISION_LOG, LOG, OUTBOUND, POLICY_OFFICE } from '#libs/core/tokens.js';
 import { frameworkLog } from '#libs/observability/framework-log.js';
 import { administrationPolicy } from '#libs/policy/administration.js';
 import { PolicyInForce } from '#libs/policy/policy-in-force.js';
+import { policyOffice } from '#libs/policy/policy-office.js';
+import { RecentDecisions } from '#libs/policy/recent-decisions.js';
 import { ControllerModule } from './controller.module.js';
 import { ACCESS } from './http/access.js';
 import { ProblemFilter } from './http/problem-filter.js';
@@ -44,13 +46,14 @@ class GivenPorts {}
 
 /** A controller of ports given by value, for tests, which need no process around it. */
 export async function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
-  const { store, outbound, admissions, apiKeys, log, ...options } = parts;
-  const policy = new PolicyInForce({ base: { admin: ACCESS } });
+  const { store, outbound, admissions, apiKeys, log, policies, ...options } = parts;
+  const policy = new PolicyInForce({ base: { admin: ACCESS }, ...(policies ? { store: policies } : {}) });
   await policy.start();
   const providers = [
     { provide: CONTROL_STORE, useValue: store }, { provide: OUTBOUND, useValue: outbound }, ...Object.values(admissions).map((admission) => ({ provide: ADMISSION[admission.kind], useValue: admission })),
     { provide: ADMINISTRATION, useValue: administrationPolicy(policy.engine) },
     ...(apiKeys ? [{ provide: API_KEY_STORE, useValue: apiKeys }] : []),
+    ...(policies ? [{ provide: POLICY_OFFICE, useValue: policyOffice({ inForce: policy, store: policies, environment: 'dev' }) }, { provide: DECISION_LOG, useValue: new RecentDecisions() }] : []),
     ...(log ? [{ provide: LOG, useValue: log }] : []),
   ];
   const ports: DynamicModule = { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };

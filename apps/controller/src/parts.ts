@@ -2,6 +2,7 @@ import type { Admission } from '#libs/core/admission.js';
 import type { ApiKind } from '#libs/core/api-kind.js';
 import type { ApiKeyStore } from '#libs/core/api-key.js';
 import type { ControlStore } from '#libs/core/control-store.js';
+import type { PolicyStore } from '#libs/core/policy-store.js';
 import type { Outbound } from '#libs/core/outbound.js';
 import type { Logger } from '#libs/observability/logger.js';
 
@@ -34,6 +35,8 @@ export interface ControllerParts extends ControllerOptions {
   /** Undefined: switched off. */
   readonly apiKeys?: ApiKeyStore | undefined;
   readonly now: () => Date;
+  /** For tests alone, which have no modules beside: where policies are kept. */
+  readonly policies?: PolicyStore;
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
-import type { Backend, RateLimiter, Redactor, TokenVerifier } from '#libs/core/ports.js';
+import type { Backend, RateLimiter, Redactor, Settlement, TokenVerifier } from '#libs/core/ports.js';
 import { confined } from '#libs/core/stages/guard.js';
 import type { Target } from '#libs/core/target.js';
 import type { Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
 import { DOCUMENT_LIMITS } from '#libs/openapi/document-limits.js';
 import { readDocument } from '#libs/openapi/read-document.js';
-import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 import type { RateLimits } from '#libs/rate-limit/rate-limits.js';
 import { configuredDecision } from '#libs/policy/configured-decision.js';
 import { composeCallLine } from './call-line.js';
@@ -17,7 +16,6 @@ import { confirmations } from './confirmation.js';
 import { Health } from './health.js';
 import { PROTOCOL_VERSIONS } from './http/info.controller.js';
 import type { Lifecycle } from './lifecycle.js';
-import { telling, tellingOfPlaces } from './limits.js';
 import { telling, tellingOfPlaces } from './limits.js';
 import type { Listing } from './mcp/listing.js';
 import type { Backends, BuildInfo, GatewayOptions, TenantSummary } from './parts.js';
@@ -49,8 +47,6 @@ export interface Gateway {
   readonly verifier: TokenVerifier | undefined;
   /** Undefined where limits are switched off. */
   readonly limits: RateLimits | undefined;
-  /** Undefined where limits are switched off. */
-  readonly limits: RateLimits | undefined;
   /** All tenants, for platform administrators; undefined where the data plane cannot know. */
   readonly tenants: (() => Promise<readonly TenantSummary[]>) | undefined;
   /** What this process runs without, in an operator's words. */
@@ -64,15 +60,16 @@ const DENIED = configuredDecision('deny');
 
 export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const { logger, metrics, tracing, catalogue, validator, concurrency, verifier, source } = ports;
-  const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady, ports.policyReady].filter((check) => check !== undefined);
-  const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
+  const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady, ports.policyReady, ports.journalReady].filter((check) => check !== undefined);
+  const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
+  for (const readings of [ports.meteringReadings, ports.ledgerReadings, ports.auditReadings]) if (readings) metrics?.watch(readings);
   const called = new CalledRequests();
   const backends = backendsOf(ports, options);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
   const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
   const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
   const listing = confinedListing(visibleTargets(catalogue, platform, policy));
-  const settlements = [observeCalls(logger, metrics, called)];
+  const settlements = [...(isSettlement(ports.decisions) ? [ports.decisions] : []), observeCalls(logger, metrics, called)];
   const line = composeCallLine({
     guards: [confined, ...(ports.capabilities ? [ports.capabilities] : [])],
     confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),
@@ -84,17 +81,19 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   };
 }
 
+const isSettlement = (one: Partial<Settlement> | undefined): one is Settlement => one?.settle !== undefined;
+
 function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
   const modules: Readonly<Record<string, unknown>> = {
     authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, metering: ports.meter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
     'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
-    'rest backend': backends.rest, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
+    'rest backend': backends.rest, 'graphql backend': backends.graphql, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
   };
   return Object.keys(modules).filter((name) => modules[name] === undefined);
 }
 
-function backendsOf({ rest, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
-  const all: Record<string, Backend | undefined> = { rest, fetch, inline, prompt, document, ...backends };
+function backendsOf({ rest, graphql, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
+  const all: Record<string, Backend | undefined> = { rest, graphql, fetch, inline, prompt, document, ...backends };
   return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? backend : cappedTimeout(backend, maxMs)]] : [])));
 }
 

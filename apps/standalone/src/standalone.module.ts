@@ -23,11 +23,13 @@ import { tenantSlug } from '#libs/core/tenant.js';
 import { CONTROL_STORE, HIDE_SECRET } from '#libs/core/tokens.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { MeteringModule } from '#libs/metering/metering.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { PolicyModule } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { ownDataFolder } from '#libs/state/data-folder.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import type { StandaloneConfig } from './config.js';
@@ -41,6 +43,8 @@ export const MAX_BODY_BYTES = 1_048_576;
 const LOOPBACK = ['127.0.0.0/8', '::1/128', 'localhost'] as const;
 /** Upper bound of a tool's own timeout. */
 const MAX_TIMEOUT_MS = 300_000;
+/** Of the journal of calls. */
+const JOURNAL_BYTES = 1024 ** 3;
 /** Of access tokens: a working day, so that a copied client configuration lasts one. */
 const TOKEN_SECONDS = 8 * 3600;
 
@@ -83,10 +87,14 @@ export class StandaloneModule {
         CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
           // Destructive tools are there to be tried, with a question before.
-          mode: 'opa', environment: 'dev', office: true, base: { destructive: 'confirm', admin: ACCESS },
+          mode: 'opa', environment: 'dev', office: true, remembers: true, base: { destructive: 'confirm', admin: ACCESS },
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
         RateLimitModule.with(rateLimitOptions(config)),
+        // Into the ledger and the audit chain of this process, where it has them.
+        MeteringModule.with({
+          directory: join(config.home, 'journal'), cluster: 'standalone', instance: 'stoa', mode: 'journal', maxBytes: JOURNAL_BYTES, own: ownDataFolder, drainMs: Math.min(5000, config.drainSeconds * 500),
+        }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
         RestBackendModule.with({ version }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),

@@ -53,6 +53,19 @@ export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
   'GET /admin/v1/tenants/:tenant/resources/:resource': READERS,
   'PUT /admin/v1/tenants/:tenant/resources/:resource': ADMINS,
   'DELETE /admin/v1/tenants/:tenant/resources/:resource': ADMINS,
+
+  'GET /admin/v1/policies': PLATFORM,
+  'GET /admin/v1/policies/:digest': PLATFORM,
+  'PUT /admin/v1/policies': PLATFORM,
+  'DELETE /admin/v1/policies': PLATFORM,
+  'POST /admin/v1/policies/lint': PLATFORM,
+  'GET /admin/v1/tenants/:tenant/policies': READERS,
+  'GET /admin/v1/tenants/:tenant/policies/:digest': READERS,
+  'PUT /admin/v1/tenants/:tenant/policies': ADMINS,
+  'DELETE /admin/v1/tenants/:tenant/policies': ADMINS,
+  'POST /admin/v1/tenants/:tenant/policies/check': READERS,
+  'POST /admin/v1/tenants/:tenant/policies/lint': READERS,
+  'GET /admin/v1/tenants/:tenant/decisions/:id': IMPORTERS,
 };
 
 export interface Refusal { readonly status: 401 | 403 | 404; readonly detail: string }

@@ -3,6 +3,7 @@ import { AdmissionError } from '#libs/core/admission.js';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import { Unavailable } from '#libs/core/errors.js';
 import { DocumentError } from '#libs/openapi/document-error.js';
+import { PolicyRefused } from '#libs/policy/policy-refused.js';
 import { tenantNotFound } from './access.js';
 
 /** One thing wrong with a request: where (`body`, `query`, `path`, then keys), what, and a stable type. */
@@ -29,6 +30,7 @@ export function problemOf(failure: unknown): Problem | undefined {
   if (failure instanceof AlreadyExists) return new Problem(409, failure.message);
   if (failure instanceof DocumentError) return invalid(['body', ...place(failure)], failure.message, failure.code);
   if (failure instanceof AdmissionError) return failure.fault === 'input' ? invalid(['body', 'source'], failure.message, failure.code) : new Problem(502, [{ loc: ['body', 'source'], msg: failure.message, type: failure.code }]);
+  if (failure instanceof PolicyRefused) return new Problem(422, failure.issues.map(({ file, line, message }) => ({ loc: ['body', 'files', file, ...(line === undefined ? [] : ['line', line])], msg: message, type: 'policy_refused' })));
   if (failure instanceof Unavailable) return new Problem(503, 'The service is temporarily unavailable.', 1);
   if (failure instanceof HttpException) return new Problem(failure.getStatus(), failure.getStatus() === 404 ? 'Not Found' : failure.message);
   return ofFastify(failure);

@@ -1,9 +1,11 @@
 import { ApisController } from '../apis/apis.controller.js';
 import { KeysController } from '../keys/keys.controller.js';
+import { DecisionsController } from '../policies/decisions.controller.js';
+import { OperatorPoliciesController, PoliciesController } from '../policies/policies.controller.js';
 import { PromptsController } from '../prompts/prompts.controller.js';
 import { ResourcesController } from '../resources/resources.controller.js';
 import { TenantsController } from '../tenants/tenants.controller.js';
 import { ToolsController } from '../tools/tools.controller.js';
 
 /** Every controller that the API's description tells of. */
-export const ADMIN_CONTROLLERS = [TenantsController, ApisController, ToolsController, KeysController, PromptsController, ResourcesController];
+export const ADMIN_CONTROLLERS = [TenantsController, ApisController, ToolsController, KeysController, PromptsController, ResourcesController, PoliciesController, OperatorPoliciesController, DecisionsController];
