@@ -12,7 +12,7 @@ const issuesOf = (env: Environment): readonly string[] => {
 
 it('denies every call, limits nothing and listens on 8080 unless told otherwise', () => {
   expect(readConfig(GatewayConfig, least)).toMatchObject({
-    port: 8080, policyMode: 'opa', rateLimitEnabled: false, authEnabled: true, mcpTimeoutSeconds: 30, logLevel: 'info', logFormat: 'json', metricsPrefix: 'stoa_mcp_gateway',
+    port: 8080, policyMode: 'opa', rateLimitEnabled: true, authEnabled: true, mcpTimeoutSeconds: 30, logLevel: 'info', logFormat: 'json', metricsPrefix: 'stoa_mcp_gateway',
     allowedAudiences: ['stoa-mcp-gateway'], corsMaxAge: 600,
   });
 });
@@ -23,7 +23,7 @@ it.each([
   { name: 'authentication off in production', env: { ...least, AUTH_ENABLED: 'false', ENVIRONMENT: 'prod' }, named: ['AUTH_ENABLED'] },
   { name: 'a static token in production', env: { ...least, STATIC_TOKENS: 'a=b', ENVIRONMENT: 'prod' }, named: ['STATIC_TOKENS'] },
   { name: 'the debug header in production', env: { ...least, DEBUG: 'true', ENVIRONMENT: 'prod' }, named: ['DEBUG'] },
-  { name: 'limits that do not exist yet', env: { ...least, RATE_LIMIT_ENABLED: 'true' }, named: ['RATE_LIMIT_ENABLED'] },
+  { name: 'a limit of nothing', env: { ...least, RATE_LIMIT_REQUESTS_PER_MINUTE: '0' }, named: ['RATE_LIMIT_REQUESTS_PER_MINUTE'] },
   { name: 'CORS for everybody', env: { ...least, CORS_ORIGINS: '*' }, named: ['CORS_ORIGINS'] },
   { name: 'an unknown log level', env: { ...least, LOG_LEVEL: 'LOUD' }, named: ['LOG_LEVEL'] },
   { name: 'a policy mode that is not one', env: { ...least, POLICY_MODE: 'allow' }, named: ['POLICY_MODE'] },
