@@ -214,7 +214,7 @@ export class Journal {
     try { this.append(segment, header, MAGIC.length + writeFrame(header, MAGIC.length, text)); } catch (failure) { this.drop(segment); throw failure; }
     this.folderDirty = true;
     const last = this.segments.at(-1);
-    if (last) last.sealed = true;
+    if (last) { last.sealed = true; if (last.durable === last.size) this.closeFile(last); }
     this.segments.push(segment);
     if (this.options.atLimit === 'forget') this.forgetOldest();
     return segment;

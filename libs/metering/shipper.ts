@@ -92,8 +92,8 @@ export class Shipper implements RecordSource {
     this.wake.resolve();
     if (this.running) await Promise.race([this.running, wait(within, undefined, { ref: false })]);
     this.stop.abort();
-    await this.running;
-    await Promise.allSettled(this.flights);
+    // A sink that does not answer is not waited for: what it has or has not taken is offered again after the next start.
+    await Promise.race([Promise.allSettled([this.running, ...this.flights]), wait(1000, undefined, { ref: false })]);
     await this.save(true);
     for (const { timer, reject } of this.waiting.values()) { clearTimeout(timer); reject(new Unavailable(this.options.sink.name)); }
     await this.options.sink.close?.();

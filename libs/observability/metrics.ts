@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import type { Reading } from '#libs/core/ports.js';
 import { CounterSeries, HistogramSeries } from './series.js';
 
 export interface MetricsOptions {
@@ -63,6 +64,15 @@ export class Metrics {
   }
 
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+  /** Adds numbers that parts of the process tell of themselves, asked at each scrape. */
+  watch(readings: readonly Reading[]): void {
+    for (const { name, help, type, read } of readings) {
+      const series = new CounterSeries(`${this.options.prefix}_${name}`, help, [], type);
+      const get = series.get.bind(series);
+      series.get = () => { series.set(read()); return get(); };
+      this.registry.registerMetric(series as unknown as Metric);
+    }
+  }
   /** The exposition text (Prometheus text format 0.0.4). */
   render(): Promise<string> { return this.registry.metrics(); }
   /** Stops what Node's own metrics started. */

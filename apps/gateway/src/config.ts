@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
-import { limitFields } from '#libs/rate-limit/limit-fields.js';
+import { meteringFields } from '#libs/metering/metering-fields.js';
 import { limitFields } from '#libs/rate-limit/limit-fields.js';
 import { capabilityFields } from './capability/capability-fields.js';
 
@@ -48,6 +48,7 @@ export const GatewayConfig = z.object({
   restEnabled: flag().prefault('true').meta({ env: 'REST_ENABLED', description: 'The REST facade at /mcp/v1.' }),
   platformToolsEnabled: flag().prefault('true').meta({ env: 'PLATFORM_TOOLS_ENABLED', description: 'The built-in stoa_* tools.' }),
   restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
+  graphqlBackendEnabled: flag().prefault('true').meta({ env: 'GRAPHQL_BACKEND_ENABLED', description: 'Calls to GraphQL servers.' }),
   fetchBackendEnabled: flag().prefault('true').meta({ env: 'FETCH_BACKEND_ENABLED', description: 'Resources that are read from their URL.' }),
   inlineBackendEnabled: flag().prefault('true').meta({ env: 'INLINE_BACKEND_ENABLED', description: 'Resources whose content is in the catalogue.' }),
   promptBackendEnabled: flag().prefault('true').meta({ env: 'PROMPT_BACKEND_ENABLED', description: 'Prompts.' }),
@@ -60,6 +61,8 @@ export const GatewayConfig = z.object({
   cursorKey: z.string().regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits').optional().meta({ env: 'CURSOR_KEY', description: 'Seals cursors and request states; the same in every replica. Unset: made at random at each start, so that cursors end with the process.', secret: true }),
   allowedHosts: list().prefault('').meta({ env: 'ALLOWED_HOSTS', description: 'Host names, without port, that /mcp answers to; unset: any. Set it where the gateway listens on loopback (DNS rebinding).' }),
   allowedOrigins: list().prefault('').meta({ env: 'ALLOWED_ORIGINS', description: 'Origins beside CORS_ORIGINS that browsers may call /mcp from.' }),
+
+  ...meteringFields,
 
   corsOrigins: list().prefault('https://console.stoa.dev,https://portal.stoa.dev,https://console.gostoa.dev,https://portal.gostoa.dev').meta({ env: 'CORS_ORIGINS', description: 'Origins that browsers may call from. `*` is refused: answers depend on who asks.' }),
   corsAllowMethods: list().prefault('GET,POST,PUT,DELETE,OPTIONS').meta({ env: 'CORS_ALLOW_METHODS', description: 'Methods allowed to those origins.' }),
@@ -83,6 +86,7 @@ export const GatewayConfig = z.object({
   checkSignIn(config, wrong, config.authEnabled);
   if (!config.authEnabled && config.environment === 'prod') wrong('authEnabled', 'cannot be false where ENVIRONMENT is prod');
   if (config.redactionEnabled) wrong('redactionEnabled', 'redaction is not available in this version; set it to false');
+  if (config.kafkaSaslMechanism !== undefined && (config.kafkaUsername === undefined || config.kafkaPassword === undefined)) wrong('kafkaSaslMechanism', 'needs KAFKA_USERNAME and KAFKA_PASSWORD');
   if (config.corsOrigins.includes('*')) wrong('corsOrigins', 'name each origin; * is refused');
   if (config.drainDelaySeconds > config.drainSeconds) wrong('drainDelaySeconds', 'must not be longer than DRAIN_SECONDS');
 });

@@ -11,7 +11,7 @@ import { GATEWAY } from './tokens.js';
 
 /** Nothing listens there: the process must be alive without its database and its issuer. */
 const AWAY = '127.0.0.1:1';
-const LEAST: Environment = { DATABASE_URL: `postgres://stoa:hidden@${AWAY}/stoa`, OIDC_ISSUER: `http://${AWAY}`, LOG_LEVEL: 'silent', RESOURCE_URL: 'https://gw.test/mcp' };
+const LEAST: Environment = { DATABASE_URL: `postgres://stoa:hidden@${AWAY}/stoa`, OIDC_ISSUER: `http://${AWAY}`, LOG_LEVEL: 'silent', RESOURCE_URL: 'https://gw.test/mcp', METERING_ENABLED: 'false' };
 const EVERYTHING_OFF: Environment = {
   AUTH_ENABLED: 'false', POLICY_MODE: 'open', RATE_LIMIT_ENABLED: 'false', REDACTION_ENABLED: 'false', ENABLE_METRICS: 'false', ENABLE_TRACING: 'false', CATALOGUE_DISK_ENABLED: 'false',
   MCP_ENABLED: 'false', REST_ENABLED: 'false', PLATFORM_TOOLS_ENABLED: 'false',

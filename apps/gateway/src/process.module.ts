@@ -12,6 +12,7 @@ import { debugUser } from '#libs/auth/static-tokens.js';
 import { type ResourceConfig, wellKnownRoutes } from '#libs/auth/well-known.js';
 import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
+import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
@@ -21,10 +22,13 @@ import type { Environment } from '#libs/configuration/read-config.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
 import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { MeteringModule, type MeteringModuleOptions } from '#libs/metering/metering.module.js';
+import { instanceOf, journalFolder, kafkaOf } from '#libs/metering/metering-fields.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { ownDataFolder } from '#libs/state/data-folder.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
 import { readBuildInfo } from './build-info.js';
@@ -59,9 +63,11 @@ class GatewayProcess {
         ...(config.authEnabled && config.capabilityTokensEnabled ? capabilities(config) : []),
         PolicyModule.with(policyOf(config)),
         ...on(config.rateLimitEnabled, () => RateLimitModule.with(rateLimitOptions(config))),
+        ...on(config.meteringEnabled, () => MeteringModule.with(metered(config))),
         ValidationModule.with(),
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
+        ...on(config.graphqlBackendEnabled, () => GraphqlBackendModule.with({ version, calls: true, admits: false })),
         ...on(config.fetchBackendEnabled, () => FetchBackendModule.with({ version })),
         ...on(config.inlineBackendEnabled, () => InlineBackendModule.with()),
         ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),
@@ -103,6 +109,11 @@ function allowed(url: string): string {
 }
 
 const on = (enabled: boolean, make: () => DynamicModule): readonly DynamicModule[] => (enabled ? [make()] : []);
+
+const metered = (config: GatewayConfig): MeteringModuleOptions => ({
+  directory: journalFolder(config, config.dataDir), cluster: config.clusterName, instance: instanceOf(config), mode: config.journalMode, maxBytes: config.journalMaxBytes,
+  argumentBytes: config.recordArgumentBytes, own: ownDataFolder, kafka: kafkaOf(config, config.otlpServiceName), drainMs: Math.min(5000, config.drainSeconds * 500),
+});
 
 const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typeof ObservabilityModule.with>[0] => ({
   log: { level: config.logLevel, format: config.logFormat, service: SERVICE },

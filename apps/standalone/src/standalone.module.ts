@@ -10,8 +10,10 @@ import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { grantedScopes } from '#libs/auth/scopes.js';
+import type { SignIn } from '#libs/auth/sign-in-fields.js';
 import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
+import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
@@ -55,13 +57,15 @@ export interface Site {
   /** Of the embedded database. */
   readonly directory: string;
   readonly environment: Environment;
+  /** Ways in beside the local issuer. */
+  readonly signIn: SignIn;
 }
 
 /** Both planes in one application, and once what they stand on. The modules are closed in the reverse order. */
 @Module({})
 export class StandaloneModule {
   static with(config: StandaloneConfig, site: Site): DynamicModule {
-    const { resource, issuerUrl, directory, environment } = site;
+    const { resource, issuerUrl, directory, environment, signIn } = site;
     const build = readBuildInfo(environment);
     const { version } = build;
     const issuer = async (store: ControlStore, hide: (secret: string) => void): Promise<LocalIssuer> => {
@@ -82,8 +86,11 @@ export class StandaloneModule {
         EgressModule.with({ allow: [...LOOPBACK, ...config.egressAllow] }),
         StateModule.with({ location: { directory }, migrates: true }),
         CatalogueModule.with({ waits: true }),
-        ApiKeysModule.with({ grantedScopes }),
-        AuthModule.with({ issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }], publishes: { resource, authorizationServers: [issuerUrl] } }),
+        ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
+        AuthModule.with({
+          // Those of the configuration stand beside the local one, which clients are led to.
+          ...signIn, issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }, ...signIn.issuers], publishes: { resource, authorizationServers: [issuerUrl] },
+        }),
         CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
           // Destructive tools are there to be tried, with a question before.
@@ -97,9 +104,9 @@ export class StandaloneModule {
         }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
-        RestBackendModule.with({ version }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),
+        RestBackendModule.with({ version }), GraphqlBackendModule.with({ version, calls: true, admits: true }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),
         OpenapiModule.with(),
-        ControllerModule.with({ refreshPollMs: 5000 }),
+        ControllerModule.with({ refreshPollMs: 5000, apiKeysEnabled: config.apiKeysEnabled }),
         GatewayModule.with({
           build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
           mcp: { allowedOrigins: ['http://127.0.0.1:*', 'http://localhost:*'], allowedHosts: ['127.0.0.1', 'localhost', '[::1]'], cursorKey: randomBytes(32) },
