@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import { Importer } from '#apps/controller/src/apis/importer.js';
 import { ADMIN_PUBLIC_ROUTES } from '#apps/controller/src/http/access.js';
 import { gatewayDoor } from '#apps/gateway/src/door.js';
@@ -9,6 +10,8 @@ import { drain } from '#apps/gateway/src/drain.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import { openServer } from '#apps/gateway/src/open-server.js';
 import { PUBLIC_ROUTES as GATEWAY_ROUTES } from '#apps/gateway/src/public-routes.js';
+import { signInOf } from '#libs/auth/sign-in-fields.js';
+import { debugUser } from '#libs/auth/static-tokens.js';
 import { wellKnownRoutes } from '#libs/auth/well-known.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import { CONTROL_STORE } from '#libs/core/tokens.js';
@@ -34,23 +37,24 @@ export interface Standalone {
 }
 
 /**
- * Starts the whole product in this process. Rejects with an error whose message is fit for the operator: `PortUnavailable`,
+ * Starts the whole product in this process; `first` is given its server before any route exists. Rejects with an error whose message is fit for the operator: `PortUnavailable`,
  * `DataFolderInUse`, `DataFolderUnusable`, `InvalidAllowEntry`; the process should then end.
  */
-export async function startStandalone(config: StandaloneConfig, environment: Readonly<Record<string, string | undefined>>): Promise<Standalone> {
+export async function startStandalone(config: StandaloneConfig, environment: Readonly<Record<string, string | undefined>>, first?: (server: FastifyInstance, app: NestFastifyApplication) => void): Promise<Standalone> {
   const port = await freePort(config.host, config.port);
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   const resource = `${url}/mcp`;
   const issuerUrl = `${url}/oidc`;
   const directory = join(config.home, 'data');
-  const root = StandaloneModule.with(config, { resource, issuerUrl, directory, environment });
+  const signIn = signInOf({ ...config, resourceUrl: config.resourceUrl ?? resource }, { environment, readFile: (path) => readFileSync(path, 'utf8') });
+  const root = StandaloneModule.with(config, { resource, issuerUrl, directory, environment, signIn });
   makeFolder(config.home);
   if (!existsSync(directory)) await makeDatabase(directory);
 
   const open = [...GATEWAY_ROUTES, ...wellKnownRoutes({ resource, authorizationServers: [issuerUrl] }), ...ADMIN_PUBLIC_ROUTES, ...ISSUER_PUBLIC_ROUTES];
   const app = await openServer(root, {
-    maxBodyBytes: MAX_BODY_BYTES, cors: undefined, authenticate: gatewayDoor({ resource, open }),
-    mount: (server, made) => { made.get<LocalIssuer>(LOCAL_ISSUER).mount(server); },
+    maxBodyBytes: MAX_BODY_BYTES, cors: undefined, authenticate: gatewayDoor({ resource, open, ...(signIn.debugUser ? { debugUser } : {}) }),
+    mount: (server, made) => { first?.(server, made); made.get<LocalIssuer>(LOCAL_ISSUER).mount(server); },
   });
   const running = new Running(app, config);
   try {
