@@ -57,8 +57,8 @@ export interface Site {
   /** Of the embedded database. */
   readonly directory: string;
   readonly environment: Environment;
-  /** Ways in beside the local issuer. */
-  readonly signIn: SignIn;
+  /** Ways in beside the local issuer. Unset: none. */
+  readonly signIn?: SignIn;
 }
 
 /** Both planes in one application, and once what they stand on. The modules are closed in the reverse order. */
@@ -89,7 +89,7 @@ export class StandaloneModule {
         ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
         AuthModule.with({
           // Those of the configuration stand beside the local one, which clients are led to.
-          ...signIn, issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }, ...signIn.issuers], publishes: { resource, authorizationServers: [issuerUrl] },
+          ...signIn, issuers: [{ issuer: issuerUrl, audiences: [resource], keys: { from: 'discovery' } }, ...(signIn?.issuers ?? [])], publishes: { resource, authorizationServers: [issuerUrl] },
         }),
         CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
