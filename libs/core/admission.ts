@@ -28,12 +28,14 @@ export interface Admission {
 /** Nothing can be admitted: who asked is told what is wrong, where, and what to do. */
 export class AdmissionError extends Error {
   override get name(): string { return 'AdmissionError'; }
-  constructor(
-    /** Stable, lower-case with hyphens: `introspection-disabled`, `missing-import`, … */
-    readonly code: string,
-    /** Names the place (field, file and line, JSON Pointer) and the fix. */
-    message: string,
-    /** `input`: the request or the document is wrong (422). `backend`: it could not be reached or answered badly (502). */
-    readonly fault: 'input' | 'backend' = 'input',
-  ) { super(message); }
+  /** Stable, lower-case with hyphens: `introspection-disabled`, `missing-import`, … */
+  readonly code: string;
+  /** `input`: the request or the document is wrong (422). `backend`: it could not be reached or answered badly (502). */
+  readonly fault: 'input' | 'backend';
+  /** `message` names the place (field, file and line, JSON Pointer) and the fix. */
+  constructor(code: string, message: string, fault: 'input' | 'backend' = 'input') {
+    super(message);
+    this.code = code;
+    this.fault = fault;
+  }
 }

@@ -1,4 +1,5 @@
 import type { ApiKind } from './api-kind.js';
+import type { GraphqlBinding } from './graphql-binding.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { CredentialReference, CredentialSlot, RestBinding } from './rest-binding.js';
 import type { ToolRate } from './quota.js';
@@ -9,6 +10,7 @@ export type OperationClass = 'read' | 'write' | 'destructive';
 
 export type BackendBinding =
   | RestBinding
+  | GraphqlBinding
   /** Answered by the gateway itself; `handler` names it. */
   | { readonly kind: 'builtin'; readonly handler: string }
   | { readonly kind: 'prompt'; readonly messages: readonly PromptMessageTemplate[] }

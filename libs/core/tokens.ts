@@ -35,10 +35,13 @@ export const RECORD_SINK = { ledger: Symbol('RecordSink ledger'), audit: Symbol(
 /** `RecordSource`: how far the journal's records have come. */
 export const RECORD_SOURCE = Symbol('RecordSource');
 export const ADMIN_AUDIT = Symbol('AdminAudit');
+export const USAGE_LEDGER = Symbol('UsageLedger');
+export const PRICE_OFFICE = Symbol('PriceOffice');
+export const SPEND_GUARD = Symbol('SpendGuard');
 
 /** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
 export const BACKEND = {
-  rest: Symbol('Backend rest'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
+  rest: Symbol('Backend rest'), graphql: Symbol('Backend graphql'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
 } satisfies Readonly<Record<Exclude<BackendBinding['kind'], 'builtin'>, symbol>>;
 
 /** The `Admission` of each kind of API. */

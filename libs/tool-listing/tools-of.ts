@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { ConversionOptions, ConvertedTool, OperationSelector, OperationVerdict, VerdictReason } from '#libs/core/conversion.js';
 import type { Definitions, JsonSchema } from '#libs/core/json-schema.js';
 import type { BackendBinding, OperationClass } from '#libs/core/target.js';
-import { cleanText } from './clean-text.js';
-import { ToolLister } from './listed-tool.js';
-import { definitionsNamedIn } from './self-contained.js';
-import { chooseNames } from './tool-names.js';
+import { cleanText } from '#libs/tool-listing/clean-text.js';
+import { ToolLister } from '#libs/tool-listing/listed-tool.js';
+import { definitionsNamedIn } from '#libs/tool-listing/self-contained.js';
+import { chooseNames } from '#libs/tool-listing/tool-names.js';
 
 /** An operation of an API that is no HTTP document's, as its kind's converter read it. */
 export interface OperationPlan {

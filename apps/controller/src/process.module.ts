@@ -9,6 +9,7 @@ import { grantedScopes } from '#libs/auth/scopes.js';
 import { type SignIn, signInOf } from '#libs/auth/sign-in-fields.js';
 import { debugUser } from '#libs/auth/static-tokens.js';
 import { resourceMetadataUrl } from '#libs/auth/well-known.js';
+import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
 import { LOG, READINESS, TOKEN_VERIFIER } from '#libs/core/tokens.js';
@@ -43,6 +44,7 @@ class ControllerProcess {
         ObservabilityModule.with({ log: { level: config.logLevel, format: config.logFormat, service: SERVICE } }),
         EgressModule.with({ allow: config.egressAllow }),
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
+        GraphqlBackendModule.with({ version: build.version, calls: false, admits: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
         ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
         AuthModule.with(signIn),
