@@ -224,7 +224,7 @@ async function tooLittle(t: Trial): Promise<void> {
 }
 
 async function takenBack(t: Trial): Promise<void> {
-  if (!t.world.revocable) { t.fault('not run: no credential that can be taken back was given (--revocable)'); return; }
+  if (!t.world.revocable) { t.fault('not run: the server has no credential that can be taken back'); return; }
   const { credential, revoke } = await t.world.revocable();
   await t.accepted('before', credential);
   await revoke();

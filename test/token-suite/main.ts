@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type CryptoKey, importJWK, type JWK } from 'jose';
 import { adminDoor, legacyDoor, modernDoor, restDoor } from './doors.js';
 import { keycloakMint } from './keycloak-mint.js';
-import { type KeyPair, localMint, type Mint, signer } from './mint.js';
+import { localMint, type Mint } from './mint.js';
+import { adminKey, productMint } from './product.js';
 import { reportLines, runSuite, startCanary } from './suite.js';
 import type { World } from './trial.js';
 
@@ -56,7 +56,7 @@ async function main(url: string): Promise<number> {
         if (!Object.hasOwn(all, name)) throw new Error(`--doors: ${name} is not one of ${Object.keys(all).join(', ')}`);
         return all[name as keyof typeof all];
       }),
-      ...(values.tool === undefined ? {} : { tool: values.tool }),
+      ...(values.tool === undefined ? {} : { tool: values.tool }), ...(admin === 'none' ? {} : { revocable: adminKey(admin, mint, { tenant: owner, role: 'tenant-admin' }) }),
       wait: (seconds) => new Promise((resolve) => { setTimeout(resolve, seconds * 1000); }),
     };
     process.stdout.write(`issuer ${mint.issuer}, audience ${audience}\n`);
@@ -81,7 +81,7 @@ async function publishedResource(url: string): Promise<string> {
 
 async function mintFor(audience: string): Promise<Mint & { close(): Promise<void> }> {
   if (values.issuer !== undefined) return realm(values.issuer.replace(/\/+$/, ''), audience);
-  if (values.home !== undefined) return lentByProduct(values.home, audience);
+  if (values.home !== undefined) return productMint(values.home, issuerIn(values.home), audience);
   return localMint({ port: Number(values.listen), audience });
 }
 
@@ -101,13 +101,6 @@ async function realm(issuer: string, audience: string): Promise<Mint & { close()
   return keycloakMint({ issuer, audience, admin, person: { clientId, username, password: word } });
 }
 
-/** The product on this computer keeps its issuer's private key in its data folder, readable by its owner alone. */
-async function lentByProduct(home: string, audience: string): Promise<Mint & { close(): Promise<void> }> {
-  const { keys: [jwk] } = JSON.parse(readFileSync(join(home, 'issuer', 'issuer.json'), 'utf8')) as { keys: (JWK & { kid: string })[] };
-  const { issuer } = JSON.parse(readFileSync(join(home, 'cli.json'), 'utf8')) as { issuer: string };
-  if (!jwk) throw new Error(`${home} holds no issuer's key`);
-  const { kty, n, e, kid } = jwk;
-  const publicJwk = { kty, n, e, kid } as JWK;
-  const pair: KeyPair = { kid, algorithm: 'RS256', privateKey: await importJWK(jwk, 'RS256') as CryptoKey, publicKey: await importJWK(publicJwk, 'RS256', { extractable: true }) as CryptoKey, publicJwk };
-  return { ...await signer({ issuer, audience, key: pair }), signedBy: async (algorithm) => { throw new Error(`the local issuer signs RS256 alone, not ${algorithm}`); }, close: async () => undefined };
+function issuerIn(home: string): string {
+  return (JSON.parse(readFileSync(join(home, 'cli.json'), 'utf8')) as { issuer: string }).issuer;
 }
