@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+import { MUTANTS } from './mutants.js';
+
+/** The matrix on a product that lacks one guard, the one whose number is `STOA_MUTANT`. Nothing is written: the source is changed as it is read. */
+const mutant = MUTANTS[Number(process.env['STOA_MUTANT'])];
+export default defineConfig({
+  root: new URL('../..', import.meta.url).pathname,
+  resolve: { conditions: ['stoa-source'] },
+  ssr: { resolve: { conditions: ['stoa-source'] } },
+  plugins: [{
+    name: 'without-a-guard', enforce: 'pre',
+    transform(code, id) {
+      if (!mutant || !id.endsWith(`/${mutant.file}`)) return undefined;
+      if (code.split(mutant.find).length !== 2) throw new Error(`${mutant.file}: the guard "${mutant.guard}" is not there once: keep test/isolation/mutants.ts with the code`);
+      return code.replace(mutant.find, () => mutant.without);
+    },
+  }],
+  test: { include: [mutant ? 'test/isolation/isolation.test.ts' : 'test/isolation/mutants.proof.ts'], testTimeout: 300_000, hookTimeout: 120_000 },
+});
