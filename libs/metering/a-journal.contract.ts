@@ -2,16 +2,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CallRecord } from '#libs/core/call-record.js';
-import type { Log } from '#libs/core/ports.js';
 import type { RecordBatch, RecordSink } from '#libs/core/usage-events.js';
+import { silent } from './a-call.contract.js';
 import { Journal, type JournalOptions } from './journal.js';
 import { type JournalFiles, systemFiles } from './journal-files.js';
 import { oldBoots } from './old-boots.js';
 import { newBoot } from './segment-name.js';
 import { Shipper } from './shipper.js';
 import { UNKNOWN_TAIL } from './call-lines.js';
-
-export const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 export async function inFolder<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'stoa-journal-'));
