@@ -1,7 +1,7 @@
 import { type DestinationStream, pino } from 'pino';
 
 /** Characters that are written at a time. */
-const BLOCK = 16_384;
+const BLOCK = 65_536;
 /** A line waits at most this long, in milliseconds. */
 const LONGEST_WAIT = 100;
 
@@ -16,7 +16,7 @@ process.on('exit', () => { for (const blocks of open) blocks.flushSync(); });
 
 /** What waits is written when a block is full, after 100 ms, and at exit; what a kill leaves no time for is lost. */
 export function blocksTo(fd: number): Blocks {
-  const sink = pino.destination({ dest: fd, sync: false, minLength: 0 });
+  const sink = pino.destination({ dest: fd, sync: false, minLength: 0, maxWrite: 2 * BLOCK });
   let lines: string[] = [];
   let length = 0;
   let timer: NodeJS.Timeout | undefined;

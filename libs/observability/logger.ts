@@ -11,7 +11,7 @@ export interface LoggerOptions {
   readonly format: 'json' | 'text';
   /** Put into each line. */
   readonly service: string;
-  /** Default: standard output, in blocks of 16 KiB or what there is after 100 ms, and at exit. */
+  /** Default: standard output, in blocks of 64 KiB or what there is after 100 ms, and at exit. */
   readonly destination?: DestinationStream;
 }
 
