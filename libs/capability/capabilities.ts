@@ -58,7 +58,9 @@ export function createCapabilities(options: CapabilityOptions): Capabilities {
   const standing = (principal: Principal): Eventually<Principal | Denial> => {
     if (principal.expiresAt * 1000 <= now()) return unproved('Token has expired', 'expired');
     const [own, ...above] = keys(principal);
-    if (!own || revocations.isRevoked([own, ...above])) return unproved('Invalid token', 'revoked');
+    try {
+      if (!own || revocations.isRevoked([own, ...above])) return unproved('Invalid token', 'revoked');
+    } catch (failure) { return Promise.reject(failure instanceof Error ? failure : new Error(String(failure))); }
     if (principal.capability?.oneTime !== true) return principal;
     const spent = replay.isSpent(own);
     return spent instanceof Promise ? spent.then((is) => (is ? replayed() : principal)) : spent ? replayed() : principal;
