@@ -3,9 +3,10 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Denial, Unavailable } from '#libs/core/errors.js';
-import type { TokenVerifier } from '#libs/core/ports.js';
+import type { CredentialVerifier, TokenVerifier } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
-import { installDoor, publicRoutes } from './door.js';
+import { composeVerifiers } from './compose-verifiers.js';
+import { type DoorOptions, installDoor, publicRoutes } from './door.js';
 import { anonymousAnswers, enumerateRoutes, type RegisteredRoute } from './enumerate-routes.contract.js';
 import { FakeIssuer, ISSUER } from './fake-issuer.contract.js';
 import { registerWellKnown, wellKnownRoutes } from './well-known.js';
@@ -18,6 +19,8 @@ const verifier: TokenVerifier = {
     switch (token) {
       case 'now': return principal;
       case 'later': return Promise.resolve(principal);
+      case KEY: return { ...principal, subject: 'key' };
+      case 'outsider': return new Denial({ code: 'FORBIDDEN', message: 'Access denied: a required group is missing', reason: 'private' });
       case 'old': return Promise.resolve(new Denial({ code: 'UNAUTHENTICATED', message: 'Token has expired', reason: 'private' }));
       case 'down': return Promise.reject(new Unavailable('token issuer', { cause: new Error('private') }));
       case 'broken': return Promise.reject(new Error('private'));
@@ -25,6 +28,9 @@ const verifier: TokenVerifier = {
     }
   },
 };
+/** Knows `robot:secret`. */
+const withBasic: TokenVerifier = { ...verifier, verifyBasic: (credential) => (credential === 'cm9ib3Q6c2VjcmV0' ? { ...principal, subject: 'robot' } : new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid client credentials' })) };
+const KEY = `stoa_sk_${'k'.repeat(43)}`;
 const config = { resource: RESOURCE, authorizationServers: [ISSUER] };
 const PUBLIC = ['GET /health', 'GET /icons/:name', ...wellKnownRoutes(config)];
 
@@ -106,6 +112,46 @@ describe('the door', () => {
     const before = handled;
     expect(await call(bearer('broken'))).toMatchObject({ status: 500 });
     expect(handled).toBe(before);
+  });
+});
+
+describe('other ways in', () => {
+  const door = async (more: Partial<DoorOptions>, headers: Readonly<Record<string, string>>) => {
+    const other = fastify();
+    installDoor(other, { verifier: withBasic, isPublic: () => false, resourceMetadataUrl: 'https://gw.example/.well-known/oauth-protected-resource/mcp', ...more });
+    other.get('/who', (request) => request.principal.subject);
+    const answer = await other.inject({ url: '/who', headers });
+    return [answer.statusCode, answer.statusCode === 200 ? answer.body : answer.json<{ detail: string }>().detail];
+  };
+  const debugged: Partial<DoorOptions> = { debugUser: (header) => ({ ...principal, subject: header }) };
+  const EITHER = 'Send either an Authorization header or X-API-Key';
+  it.each([
+    { name: 'Basic, where it is taken', headers: { authorization: 'bAsIc cm9ib3Q6c2VjcmV0' }, is: [200, 'robot'] },
+    { name: 'Basic with a wrong secret', headers: { authorization: 'Basic cm9ib3Q6d3Jvbmc=' }, is: [401, 'Invalid client credentials'] },
+    { name: 'Basic, where it is not taken', more: { verifier }, headers: { authorization: 'Basic cm9ib3Q6c2VjcmV0' }, is: [401, 'Not authenticated'] },
+    { name: 'Basic without a credential', headers: { authorization: 'Basic ' }, is: [401, 'Not authenticated'] },
+    { name: 'Digest', headers: { authorization: 'Digest username="x"' }, is: [401, 'Not authenticated'] },
+    { name: 'X-API-Key', headers: { 'x-api-key': KEY }, is: [200, 'key'] },
+    { name: 'X-API-Key with a token', headers: { 'x-api-key': 'now' }, is: [401, 'Invalid API key'] },
+    { name: 'two keys in one', headers: { 'x-api-key': `${KEY}, ${KEY}` }, is: [401, 'Invalid API key'] },
+    { name: 'an empty X-API-Key', headers: { 'x-api-key': '' }, is: [401, 'Not authenticated'] },
+    { name: 'X-API-Key beside a token', headers: { 'x-api-key': KEY, authorization: 'Bearer now' }, is: [401, EITHER] },
+    { name: 'a debug user, where there are any', more: debugged, headers: { 'x-debug-user': 'ada' }, is: [200, 'ada'] },
+    { name: 'a debug user, where there are none', headers: { 'x-debug-user': 'ada' }, is: [401, 'Not authenticated'] },
+    { name: 'a debug user beside a wrong token', more: debugged, headers: { 'x-debug-user': 'ada', authorization: 'Bearer bad' }, is: [401, 'Invalid token'] },
+    { name: 'a debug user beside a wrong key', more: debugged, headers: { 'x-debug-user': 'ada', 'x-api-key': 'bad' }, is: [401, 'Invalid API key'] },
+  ])('$name: $is', async ({ more = {}, headers, is }) => { expect(await door(more, headers)).toEqual(is); });
+  it('answer 403 with the challenge to somebody who is proved and may not come in', async () => {
+    expect(await call(bearer('outsider'))).toMatchObject({ status: 403, challenge: described('insufficient_scope', 'Access denied: a required group is missing') });
+  });
+  it('ask the verifier of a credential\'s form alone, whatever it answers', async () => {
+    const asked: string[] = [];
+    const kind = (name: string, form: string, answer: Principal | Denial): CredentialVerifier => ({ takes: (token) => token.startsWith(form), verify: () => { asked.push(name); return answer; } });
+    const bad = new Denial({ code: 'UNAUTHENTICATED', message: 'no' });
+    const composed = composeVerifiers({ verify: () => { asked.push('jwt'); return principal; } }, [kind('a', 'a_', bad), kind('b', 'b_', principal), kind('never', 'a_', principal)]);
+    expect(await Promise.all(['a_1', 'b_1', 'c_1'].map(async (token) => composed.verify(token)))).toEqual([bad, principal, principal]);
+    expect(asked).toEqual(['a', 'b', 'jwt']);
+    expect(composed).not.toHaveProperty('verifyBasic');
   });
 });
 

@@ -56,7 +56,7 @@ export function checkSignIn(config: SignInConfig, wrong: Wrong, required = true)
   if (secret !== undefined && Buffer.byteLength(secret) < 32) wrong('jwtSecretKey', 'needs at least 32 bytes (RFC 7518 §3.2)');
   if (secret !== undefined && jwtIssuer === undefined) wrong('jwtIssuer', 'is required beside JWT_SECRET_KEY');
   if (secret === undefined && jwtIssuer !== undefined) wrong('jwtSecretKey', 'is required beside JWT_ISSUER; an issuer with public keys is named by OIDC_ISSUER');
-  if (secret !== undefined && jwtIssuer === oidc) wrong('jwtIssuer', 'is OIDC_ISSUER: an issuer has either a shared secret or public keys, never both');
+  if (jwtIssuer !== undefined && jwtIssuer === oidc) wrong('jwtIssuer', 'is OIDC_ISSUER: an issuer has either a shared secret or public keys, never both');
   for (const algorithm of algorithms) {
     if (algorithm === 'HS256' ? secret === undefined : !isAsymmetric(algorithm)) wrong('jwtAllowedAlgorithms', algorithm === 'HS256' ? 'HS256 needs JWT_SECRET_KEY' : `${algorithm} is not one of HS256, ${ASYMMETRIC_ALGORITHMS.join(', ')}`);
   }

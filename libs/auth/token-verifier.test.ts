@@ -319,6 +319,70 @@ describe('several issuers side by side', () => {
   });
 });
 
+const LONG = START + 999_999;
+const settled = async (config: Partial<IssuerConfig>, more: Readonly<Record<string, unknown>>, at = 0): Promise<string> => {
+  const { verifier, clock } = setUp({ issuers: [{ ...CONFIG, ...config }] });
+  clock.advance(at);
+  return says(await verifier.verify(await sign(rsa, claims({ exp: LONG, ...more }))));
+};
+const EXPIRED = 'UNAUTHENTICATED: Token has expired';
+
+describe('what an issuer is configured to demand', () => {
+  it.each([
+    { name: 'an age below the limit', config: { maxTokenAgeSeconds: 3600 }, more: { iat: START - 3599 }, answer: GOOD },
+    { name: 'the age of the limit', config: { maxTokenAgeSeconds: 3600 }, more: { iat: START - 3600 }, answer: EXPIRED },
+    { name: 'an age of 61 minutes where 60 are allowed, whatever the clocks differ by', config: { maxTokenAgeSeconds: 3600, clockSkewSeconds: 600 }, more: { iat: START - 3660 }, answer: EXPIRED },
+    { name: 'any age where there is no limit', config: { maxTokenAgeSeconds: 0 }, more: { iat: START - 999_999 }, answer: GOOD },
+    { name: 'a birth 31 s from now, with a limit', config: { maxTokenAgeSeconds: 3600 }, more: { iat: START + 31 }, answer: BAD },
+    { name: 'a birth 29 s from now, with a limit', config: { maxTokenAgeSeconds: 3600 }, more: { iat: START + 29 }, answer: GOOD },
+    { name: 'an end 5 s ago, clocks alike', config: { clockSkewSeconds: 0 }, more: { exp: START - 5 }, answer: EXPIRED },
+    { name: 'an end now, clocks alike', config: { clockSkewSeconds: 0 }, more: { exp: START }, answer: EXPIRED },
+    { name: 'an end 100 s ago, clocks two minutes apart', config: { clockSkewSeconds: 120 }, more: { exp: START - 100 }, answer: GOOD },
+    { name: 'a version in the list', config: { apiVersions: ['1.0', '1.1'] }, more: { v: '1.1' }, answer: GOOD },
+    { name: 'a version as a number', config: { apiVersions: ['1.1'] }, more: { v: 1.1 }, answer: GOOD },
+    { name: 'another version', config: { apiVersions: ['1.1'] }, more: { v: 9 }, answer: BAD },
+    { name: 'no version', config: { apiVersions: ['1.1'] }, more: {}, answer: BAD },
+    { name: 'a list of versions', config: { apiVersions: ['1.1'] }, more: { v: ['1.1'] }, answer: BAD },
+    { name: 'the group', config: { requiredGroups: ['mcp.users'] }, more: { groups: ['x', 'mcp.users'] }, answer: GOOD },
+    { name: 'the group as text', config: { requiredGroups: ['mcp.users'] }, more: { groups: 'mcp.users' }, answer: GOOD },
+    { name: 'one group of two', config: { requiredGroups: ['mcp.users', 'staff'] }, more: { groups: ['mcp.users'] }, answer: 'FORBIDDEN: Access denied: a required group is missing' },
+    { name: 'no group', config: { requiredGroups: ['mcp.users'] }, more: {}, answer: 'FORBIDDEN: Access denied: a required group is missing' },
+    { name: 'a wrong tenant and no group: a bad token stays a bad token', config: { requiredGroups: ['mcp.users'] }, more: { tenant_id: 'A B' }, answer: BAD },
+  ])('$name', async ({ config, more, answer }) => { expect(await settled(config, more)).toBe(answer); });
+
+  it('is asked of the claims by their configured names, and of no other', async () => {
+    const names: Partial<IssuerConfig> = { claims: { tenant: ['tid', 'org_id'], subject: 'uid', expiresAt: 'end', issuedAt: 'start', apiVersion: 'ver', groups: 'teams' }, apiVersions: ['2'], requiredGroups: ['a'] };
+    const good = { exp: undefined, iat: undefined, sub: undefined, tenant_id: undefined, uid: 'u7', end: START + 300, start: START, ver: '2', teams: ['a'], org_id: 'globex' };
+    expect(await settled(names, good)).toBe('principal u7');
+    for (const missing of ['uid', 'end', 'start', 'ver']) expect(await settled(names, { ...good, [missing]: undefined, sub: 'x', exp: START + 300, iat: START, v: '2' })).toBe(BAD); // oxlint-disable-line no-await-in-loop -- four
+    expect(await settled(names, { ...good, end: START - 31 })).toBe(EXPIRED);
+    // A token's own end holds even where another is configured.
+    expect(await settled(names, { ...good, exp: START - 31 })).toBe(EXPIRED);
+  });
+  it.each([
+    { name: 'the first name that the token has', more: { tid: 'acme', org_id: 'globex' }, tenant: 'acme' },
+    { name: 'the second where the first is missing or empty', more: { tid: '', org_id: 'globex' }, tenant: 'globex' },
+    { name: 'none where no configured name is there', more: { tenant_id: 'acme', workspace: 'acme' }, tenant: undefined },
+  ])('the tenant is $name', async ({ more, tenant }) => {
+    const { verifier } = setUp({ issuers: [{ ...CONFIG, claims: { tenant: ['tid', 'org_id'] } }] });
+    expect(await verifier.verify(await sign(rsa, claims({ tenant_id: undefined, ...more })))).toMatchObject({ tenant });
+  });
+  it('a warm cache does not outlast the age', async () => {
+    const { verifier, clock } = setUp({ issuers: [{ ...CONFIG, maxTokenAgeSeconds: 60 }] });
+    const token = await sign(rsa, claims({ exp: LONG, iat: START - 30 }));
+    expect(says(await verifier.verify(token))).toBe(GOOD);
+    clock.advance(29.9);
+    expect(says(await verifier.verify(token))).toBe(GOOD);
+    clock.advance(0.1);
+    expect(says(await verifier.verify(token))).toBe(EXPIRED);
+  });
+  it('the credential and the strength of the sign-in are facts of the principal', async () => {
+    expect(await of({ jti: 'id-7', acr: 'totp' })).toMatchObject({ credentialId: 'id-7', acr: 'totp' });
+    expect(await of({ jti: 7, acr: { x: 1 } })).not.toHaveProperty('credentialId');
+    expect(await of({ jti: 'x'.repeat(257) })).not.toHaveProperty('credentialId');
+  });
+});
+
 const of = async (more: Readonly<Record<string, unknown>>): Promise<Principal> => await setUp().verifier.verify(await sign(rsa, claims(more))) as Principal;
 
 describe('the principal', () => {

@@ -36,6 +36,8 @@ const rpc = async (method: string, params: object, headers: Headers): Promise<{ 
   return { status: answer.status, body: await answer.json() };
 };
 const bearer = (token: string): Headers => ({ authorization: `Bearer ${token}` });
+const status = async (given: Promise<string>): Promise<number> => invoke('list_pets', bearer(await given));
+const now = (): number => Math.floor(Date.now() / 1000);
 /** Standard output of `stoa key …`. */
 async function key(...args: readonly string[]): Promise<string> {
   const out: string[] = [];
@@ -86,8 +88,6 @@ describe('an API key', () => {
 describe('tokens of another issuer', () => {
   const token = (more: object = {}, secret = SECRET): Promise<string> => new SignJWT({ iss: 'https://upstream.example', aud: 'mcp-gateway', sub: 'ada', workspace: 'acme', roles: ['viewer'], v: '1.1', iat: now(), exp: now() + 36_000, ...more })
     .setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret));
-  const now = (): number => Math.floor(Date.now() / 1000);
-  const status = async (given: Promise<string>): Promise<number> => invoke('list_pets', bearer(await given));
 
   it('are taken with the shared secret, its audience, its claim names, in their age and version', async () => {
     expect(await status(token())).toBe(200);

@@ -39,7 +39,7 @@ export async function keyCommand(args: readonly string[], io: Io): Promise<numbe
   const { tenant, json = false } = values;
   if (tenant === undefined) throw new CommandError('--tenant is missing: whose keys?', 2);
 
-  const body = action === 'create' ? creation(values) : action === 'rotate' ? { ...(values.grace === undefined ? {} : { graceSeconds: seconds('--grace', values.grace) }) } : undefined;
+  const body = action === 'create' ? creation(values) : action === 'rotate' ? (values.grace === undefined ? {} : { graceSeconds: seconds('--grace', values.grace) }) : undefined;
   const connection = readConnection(io.env);
   const admin = new AdminClient(connection, await requestToken(connection, { tenant, role: 'tenant-admin' }));
   const path = `/tenants/${encodeURIComponent(tenant)}/keys`;
