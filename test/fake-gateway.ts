@@ -27,6 +27,10 @@ export const principal = (tenant: string | undefined, ...roles: string[]): Princ
 export const CALLERS: Readonly<Record<string, Principal>> = {
   'acme-viewer': principal('acme', 'viewer'),
   'globex-viewer': principal('globex', 'viewer'),
+  'acme-admin': principal('acme', 'tenant-admin'),
+  'acme-admin-2': { ...principal('acme', 'tenant-admin'), subject: 'grace' },
+  'acme-one-tool': { ...principal('acme', 'tenant-admin'), allowedTools: new Set(['getPet']) },
+  'globex-admin': principal('globex', 'tenant-admin'),
   'admin': principal('acme', 'cpi-admin'),
   'nobody': principal(undefined, 'viewer'),
 };

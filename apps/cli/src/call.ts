@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Client, StreamableHTTPClientTransport, type CallToolResult } from '@modelcontextprotocol/client';
 import { readArguments, type ToolInput } from './arguments.js';
@@ -13,6 +14,7 @@ Calls a tool through the MCP endpoint and prints its answer. Exits 1 when the to
   --role R       role to act in: cpi-admin, tenant-admin, devops, viewer (default tenant-admin)
   --arg k=v      one argument, read by the tool's schema (repeatable; body.name=v reaches into the body)
   --args JSON    arguments as one JSON object
+  --confirm      agree to what a destructive tool asks first
   --json         print the whole result as JSON`;
 
 export const TOOLS_HELP = `stoa tools --tenant T [options]
@@ -27,7 +29,7 @@ const PRINCIPAL = { tenant: { type: 'string' }, role: { type: 'string', default:
 
 export async function callCommand(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: [...args], allowPositionals: true, strict: true, options: { ...PRINCIPAL, arg: { type: 'string', multiple: true, default: [] }, args: { type: 'string' } },
+    args: [...args], allowPositionals: true, strict: true, options: { ...PRINCIPAL, arg: { type: 'string', multiple: true, default: [] }, args: { type: 'string' }, confirm: { type: 'boolean', default: false } },
   });
   const [name] = positionals;
   if (name === undefined || positionals.length > 1) throw new CommandError('stoa call needs one tool name', 2);
@@ -52,15 +54,28 @@ export async function toolsCommand(args: readonly string[], io: Io): Promise<num
   });
 }
 
-interface Principal { readonly tenant?: string | undefined; readonly role: string }
+interface Principal { readonly tenant?: string | undefined; readonly role: string; readonly confirm?: boolean }
 async function withClient(principal: Principal, io: Io, use: (client: Client) => Promise<number>): Promise<number> {
   if (principal.tenant === undefined) throw new CommandError('--tenant is missing: say whose tools', 2);
   const connection = readConnection(io.env);
   const token = await requestToken(connection, { tenant: principal.tenant, role: principal.role });
-  const client = new Client({ name: 'stoa-cli', version: '0.1.0' }, { versionNegotiation: { mode: 'auto' }, listMaxPages: 1000 });
+  const client = new Client({ name: 'stoa-cli', version: '0.1.0' }, { versionNegotiation: { mode: 'auto' }, listMaxPages: 1000, capabilities: { elicitation: {} } });
+  client.setRequestHandler('elicitation/create', ({ params }) => {
+    if (principal.confirm === true) return { action: 'accept', content: { confirm: true } };
+    io.err(`${params.message} Call again with --confirm.`);
+    return { action: 'decline' };
+  });
+  // An id that can be quoted: stoa explain takes it.
+  const requestId = randomUUID();
+  const hint = `request ${requestId}: npx stoa explain ${requestId} --tenant ${principal.tenant}`;
   try {
-    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) } }));
-    return await use(client);
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) }, requestInit: { headers: { 'x-request-id': requestId } } }));
+    const code = await use(client);
+    if (code !== 0) io.err(hint);
+    return code;
+  } catch (failure) {
+    io.err(hint);
+    throw failure;
   } finally {
     await client.close();
   }

@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   tools: { about: 'list the tools of a tenant', load: () => import('./call.js').then((m) => ({ run: m.toolsCommand, help: m.TOOLS_HELP })) },
   key: { about: 'make, list, rotate or revoke API keys of a tenant', load: () => import('./key.js').then((m) => ({ run: m.keyCommand, help: m.KEY_HELP })) },
   call: { about: 'call a tool', load: () => import('./call.js').then((m) => ({ run: m.callCommand, help: m.CALL_HELP })) },
+  policy: { about: 'apply, check, lint, list or withdraw policies', load: () => import('./policy.js').then((m) => ({ run: m.policyCommand, help: m.POLICY_HELP })) },
+  explain: { about: 'why a call was allowed or denied', load: () => import('./explain.js').then((m) => ({ run: m.explainCommand, help: m.EXPLAIN_HELP })) },
   convert: { about: 'show what becomes of a document, without a running product', load: () => import('./convert.js').then((m) => ({ run: m.convertCommand, help: m.CONVERT_HELP })) },
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
   audit: { about: 'verify an export of the audit trail, offline', load: () => import('./audit.js').then((m) => ({ run: m.auditCommand, help: m.AUDIT_HELP })) },

@@ -114,7 +114,7 @@ interface PlatformParts { readonly catalogue: Catalogue; readonly document: Back
 function platformOf({ catalogue, document, options: { build, now }, health, listing, tenants }: PlatformParts): Platform {
   const tools = [
     platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health), toolsTool(listing),
-    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue), apiSpecTool(catalogue, document, documentToJson),
+    ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue, listing), apiSpecTool({ catalogue, listing }, document, documentToJson),
   ];
   return createPlatform(tools, aliasesOf(tools, now ?? Date.now));
 }

@@ -13,6 +13,10 @@ import { DecisionAnswer } from './policy-schemas.js';
 /** Call and request ids: visible ASCII. */
 const IdField = z.string().regex(/^[\x21-\x7e]{1,128}$/);
 
+/** Without the rule's id before it, which has a member of its own. */
+const reasonOf = (reason: string | undefined, ruleId: string | undefined): string | null =>
+  (reason === undefined ? null : ruleId !== undefined && reason.startsWith(`${ruleId}: `) ? reason.slice(ruleId.length + 2) : reason);
+
 @AdminController('tenants/:tenant/decisions', 'decisions')
 export class DecisionsController {
   constructor(@Inject(PolicyDesk) private readonly desk: PolicyDesk, @Optional() @Inject(DECISION_LOG) private readonly log?: DecisionLog) {}
@@ -27,7 +31,7 @@ export class DecisionsController {
     const { decision } = record;
     return {
       id: record.id, requestId: record.requestId, at: new Date(record.at).toISOString(), name: record.name, door: record.door, outcome: record.outcome, ...(record.code === undefined ? {} : { code: record.code }),
-      effect: decision?.effect ?? 'none', ruleId: decision?.ruleId ?? null, reason: decision?.reason ?? record.reason ?? (trace?.ruleId === decision?.ruleId ? trace?.reason : undefined) ?? null, policyRevision: decision?.revision ?? null,
+      effect: decision?.effect ?? 'none', ruleId: decision?.ruleId ?? null, reason: reasonOf(decision?.reason ?? record.reason ?? (trace?.ruleId === decision?.ruleId ? trace?.reason : undefined), decision?.ruleId), policyRevision: decision?.revision ?? null,
       obligations: (decision?.obligations ?? []).map((one) => ({ ...one })), input: (trace?.input ?? null) as never, redactions: record.redactions ?? 0,
       tried: (trace?.tried ?? []).map((one) => ({ ...one })), triedNote: note, reach: this.log.reach,
     };

@@ -4,7 +4,7 @@ import { Denial } from '#libs/core/errors.js';
 import type { Backend } from '#libs/core/ports.js';
 import type { Api, Target } from '#libs/core/target.js';
 import { answer, everyone, fault, missing, type PlatformAnswer, type PlatformTool, platformTarget, type ToolInput } from './platform-tool.js';
-import { apiNotFound, apiOf, snapshotFor, type Snapshots } from './catalog-tool.js';
+import { apiNotFound, apiOf, type Lists, snapshotFor, type Snapshots } from './catalog-tool.js';
 
 /** Longest document that is put into an answer; a longer one is read as a resource. */
 const MAX_DOCUMENT = 1024 * 1024;
@@ -15,7 +15,7 @@ const MAX_CONVERTED = 100_000;
 export type DocumentToJson = (text: string) => string | undefined;
 
 /** `documents` reads what a `document` binding names, as for `resources/read`; undefined where documents cannot be read. */
-export const apiSpecTool = (catalogue: Snapshots, documents: Backend | undefined, toJson: DocumentToJson): PlatformTool => ({
+export const apiSpecTool = (on: { readonly catalogue: Snapshots; readonly listing: Lists }, documents: Backend | undefined, toJson: DocumentToJson): PlatformTool => ({
   target: platformTarget({
     name: 'stoa_api_spec', title: 'API specification', category: 'API Catalog', required: ['action', 'api_id'],
     description: 'One API\'s contract. Actions: openapi (the document as it was imported), docs (what it is for and how to authenticate), endpoints (its operations and their tools).',
@@ -32,10 +32,12 @@ export const apiSpecTool = (catalogue: Snapshots, documents: Backend | undefined
   run: async (input, call) => {
     const id = input['api_id'];
     if (id === undefined) return missing(String(input['action']), 'api_id');
-    const snapshot = await snapshotFor(catalogue, call.principal, {});
+    const snapshot = await snapshotFor(on, call.principal, {});
     const api = snapshot === 'refused' ? undefined : versionOf(snapshot, apiOf(snapshot, id), input['version']);
     if (!api || !snapshot || snapshot === 'refused') return apiNotFound(id);
     if (input['action'] === 'openapi') {
+      // The document tells of every operation, so it is for who may read it as a resource.
+      if (snapshot.resources.has(documentUri(api)) && !await on.listing().find('resource', documentUri(api), call.principal)) return apiNotFound(id);
       const read = await document(documents, { ...call, api }, snapshot);
       return typeof read === 'string' ? openapi(api, read, input, toJson) : read;
     }
@@ -43,6 +45,7 @@ export const apiSpecTool = (catalogue: Snapshots, documents: Backend | undefined
   },
 });
 
+const documentUri = ({ name }: Api): string => `stoa://apis/${encodeURIComponent(name)}/document`;
 const versionOf = (snapshot: CatalogueSnapshot | undefined, api: Api | undefined, version: unknown): Api | undefined =>
   api === undefined || typeof version !== 'string' || api.version === version ? api : [...snapshot?.apis.values() ?? []].find((other) => other.name === api.name && other.version === version);
 

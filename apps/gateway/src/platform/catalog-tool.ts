@@ -2,11 +2,14 @@ import type { Catalogue, CatalogueSnapshot } from '#libs/core/catalogue.js';
 import type { Api } from '#libs/core/target.js';
 import type { Principal } from '#libs/core/principal.js';
 import { tenantSlug } from '#libs/core/tenant.js';
+import type { Listing } from '../mcp/listing.js';
 import { answer, everyone, fault, isPlatformAdmin, missing, type PlatformAnswer, type PlatformTool, platformTarget, type ToolInput } from './platform-tool.js';
 
 export type Snapshots = Pick<Catalogue, 'snapshot'>;
+/** Asked late: it holds the platform's own tools as well. */
+export type Lists = () => Pick<Listing, 'list' | 'find'>;
 
-export const catalogTool = (catalogue: Snapshots): PlatformTool => ({
+export const catalogTool = (catalogue: Snapshots, listing: Lists): PlatformTool => ({
   target: platformTarget({
     name: 'stoa_catalog', title: 'API catalogue', category: 'API Catalog', required: ['action'],
     description: 'The APIs of your tenant. Actions: list (by status, category, tags), get (one API with its tools), search, versions (of one API), categories.',
@@ -24,18 +27,21 @@ export const catalogTool = (catalogue: Snapshots): PlatformTool => ({
   }),
   visibleTo: everyone,
   run: async (input, call) => {
-    const snapshot = await snapshotFor(catalogue, call.principal, input);
+    const snapshot = await snapshotFor({ catalogue, listing }, call.principal, input);
     if (snapshot === 'refused') return fault('TENANT_MISMATCH', `Access to tenant '${String(input['tenant_id'])}' denied`, 'Leave tenant_id out.');
     return ACTIONS[String(input['action'])]?.(snapshot, input) ?? fault('INVALID_ACTION', 'Unknown action', 'Use one of list, get, search, versions, categories.');
   },
 });
 
-/** The caller's own snapshot, or the asked one for a platform administrator; `refused` for everybody else, whether it exists or not. */
-export async function snapshotFor(catalogue: Snapshots, principal: Principal, input: ToolInput): Promise<CatalogueSnapshot | undefined | 'refused'> {
+/** What the caller may see of its own snapshot: the tools that are listed to it, and no others. Or the asked one for a platform administrator; `refused` for everybody else, whether it exists or not. */
+export async function snapshotFor({ catalogue, listing }: { readonly catalogue: Snapshots; readonly listing: Lists }, principal: Principal, input: ToolInput): Promise<CatalogueSnapshot | undefined | 'refused'> {
   const asked = input['tenant_id'];
   if (typeof asked === 'string' && asked !== principal.tenant && !isPlatformAdmin(principal)) return 'refused';
   const tenant = typeof asked === 'string' ? tenantSlug(asked) : principal.tenant;
-  return tenant === undefined ? undefined : await catalogue.snapshot(tenant);
+  const snapshot = tenant === undefined ? undefined : await catalogue.snapshot(tenant);
+  if (!snapshot) return undefined;
+  const { items } = await listing().list('tool', tenant === principal.tenant ? principal : { ...principal, tenant });
+  return { ...snapshot, tools: new Map(items.flatMap((target) => (target.tenant === undefined ? [] : [[target.name, target]]))) };
 }
 
 /** An API by id, else by name; of several versions the last listed. */
