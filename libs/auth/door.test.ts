@@ -115,14 +115,15 @@ describe('the door', () => {
   });
 });
 
+const door = async (more: Partial<DoorOptions>, headers: Readonly<Record<string, string>>) => {
+  const other = fastify();
+  installDoor(other, { verifier: withBasic, isPublic: () => false, resourceMetadataUrl: 'https://gw.example/.well-known/oauth-protected-resource/mcp', ...more });
+  other.get('/who', (request) => request.principal.subject);
+  const answer = await other.inject({ url: '/who', headers });
+  return [answer.statusCode, answer.statusCode === 200 ? answer.body : answer.json<{ detail: string }>().detail];
+};
+
 describe('other ways in', () => {
-  const door = async (more: Partial<DoorOptions>, headers: Readonly<Record<string, string>>) => {
-    const other = fastify();
-    installDoor(other, { verifier: withBasic, isPublic: () => false, resourceMetadataUrl: 'https://gw.example/.well-known/oauth-protected-resource/mcp', ...more });
-    other.get('/who', (request) => request.principal.subject);
-    const answer = await other.inject({ url: '/who', headers });
-    return [answer.statusCode, answer.statusCode === 200 ? answer.body : answer.json<{ detail: string }>().detail];
-  };
   const debugged: Partial<DoorOptions> = { debugUser: (header) => ({ ...principal, subject: header }) };
   const EITHER = 'Send either an Authorization header or X-API-Key';
   it.each([

@@ -85,10 +85,10 @@ describe('an API key', () => {
   });
 });
 
-describe('tokens of another issuer', () => {
-  const token = (more: object = {}, secret = SECRET): Promise<string> => new SignJWT({ iss: 'https://upstream.example', aud: 'mcp-gateway', sub: 'ada', workspace: 'acme', roles: ['viewer'], v: '1.1', iat: now(), exp: now() + 36_000, ...more })
-    .setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret));
+const token = (more: object = {}, secret = SECRET): Promise<string> => new SignJWT({ iss: 'https://upstream.example', aud: 'mcp-gateway', sub: 'ada', workspace: 'acme', roles: ['viewer'], v: '1.1', iat: now(), exp: now() + 36_000, ...more })
+  .setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret));
 
+describe('tokens of another issuer', () => {
   it('are taken with the shared secret, its audience, its claim names, in their age and version', async () => {
     expect(await status(token())).toBe(200);
     expect(await names(bearer(await token()))).toContain('list_pets');
