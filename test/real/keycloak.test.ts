@@ -3,7 +3,12 @@ import { Client, type OAuthClientProvider, StreamableHTTPClientTransport, Unauth
 import { decodeJwt } from 'jose';
 import { allowInsecureRequests, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, discovery, None, randomPKCECodeVerifier } from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLIENTS } from '#apps/cli/src/doctor-clients.js';
+import { diagnose } from '#apps/cli/src/doctor.js';
 import { tokenCommand } from '#apps/cli/src/token.js';
+import { issuerSelfCheck } from '#libs/auth/self-check.js';
+import { createTokenVerifier } from '#libs/auth/token-verifier.js';
+import { createEgress } from '#libs/egress/egress.js';
 import { bearer } from '../token-suite/doors.js';
 import { grant, keycloakMint } from '../token-suite/keycloak-mint.js';
 import { serveStoa, type Served } from '../token-suite/serve.js';
@@ -125,6 +130,39 @@ describe('stoa token', () => {
   });
 });
 
+describe('the check at start', () => {
+  interface Named { readonly id: string; readonly name: string }
+  /** Takes a mapper out of the shipped scope, looks, and puts it back. */
+  const without = async (mapper: string): Promise<string | undefined> => {
+    const scope = (await keycloak.admin('GET', '/client-scopes') as Named[]).find(({ name }) => name === 'stoa-resource');
+    const at = `/client-scopes/${scope?.id}/protocol-mappers/models`;
+    const found = (await keycloak.admin('GET', at) as Named[]).find(({ name }) => name === mapper);
+    await keycloak.admin('DELETE', `${at}/${found?.id}`);
+    try { return await check(); } finally { await keycloak.admin('POST', at, { ...found, id: undefined }); }
+  };
+  it('passes with the shipped realm, and says which mapper is missing where one is', async () => {
+    expect(await check()).toBeUndefined();
+    expect(await without('audience')).toMatch(/"aud".*add an audience mapper/);
+    expect(await without('tenant_id')).toMatch(/name no tenant/);
+    expect(await check('wrong')).toMatch(/gives stoa-mcp-gateway no token \(the issuer says (unauthorized_client|invalid_client)\)/);
+    expect(await check()).toBeUndefined();
+  });
+});
+
+describe('stoa doctor', () => {
+  it.each(Object.entries(CLIENTS))('gets to the login page as %s, and leaves no client behind', async (_name, profile) => {
+    const before = await clientCount();
+    expect(await diagnose(resource, profile, { token: await machine() })).toMatchObject({ failed: undefined, steps: { length: 7 } });
+    expect(await clientCount()).toBe(before);
+  });
+  it('names the policy of Keycloak that keeps a client out', async () => {
+    const { vscode } = CLIENTS;
+    if (!vscode) throw new Error('no such profile');
+    const { failed } = await diagnose(resource, { ...vscode, redirectUris: ['https://ide.example/cb'], redirectUri: 'https://ide.example/cb' });
+    expect(failed).toEqual({ step: 'registration', what: expect.stringContaining('Trusted Hosts'), fix: expect.stringContaining('https://ide.example/cb') });
+  });
+});
+
 describe('keys', () => {
   it('are rotated through the admin API without a lost request', async () => {
     const before = await machine();
@@ -209,6 +247,13 @@ const run = async (...args: string[]): Promise<string> => {
 const register = (redirectUri: string): Promise<Response> => fetch(`${keycloak.issuer}/clients-registrations/openid-connect`, {
   method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ client_name: 'x', redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' }),
 });
+/** What the check at start finds. */
+const check = (secret = CLIENT_SECRET): Promise<string | undefined> => {
+  const outbound = createEgress({ allow: ['127.0.0.0/8'] });
+  const tokens = createTokenVerifier({ issuers: [{ issuer: keycloak.issuer, audiences: [resource], keys: { from: 'discovery' } }], outbound });
+  return issuerSelfCheck({ issuer: keycloak.issuer, clientId: 'stoa-mcp-gateway', clientSecret: secret, resource, outbound, tokens })();
+};
+const clientCount = async (): Promise<number> => (await keycloak.admin('GET', '/clients?max=1000') as object[]).length;
 const kid = (token: string): unknown => (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid?: unknown }).kid;
 
 function freePort(): Promise<number> {

@@ -38,8 +38,12 @@ export async function installKeycloak(): Promise<string> {
   return home;
 }
 
-/** A real Keycloak on loopback with the shipped realm, as its environment fills it in. */
-export async function startKeycloak(environment: Readonly<Record<string, string>> = {}, realm = REALM): Promise<KeycloakServer> {
+/** What the shipped realm is given in tests. */
+const FILLED_IN = { STOA_DEMO: 'true', STOA_DEMO_PASSWORD: DEMO_PASSWORD, STOA_SELF_CHECK: 'true', STOA_GATEWAY_SECRET: CLIENT_SECRET, STOA_AGENT_SECRET: CLIENT_SECRET };
+
+/** A real Keycloak on loopback with the shipped realm, as its environment fills it in. `bare`: nothing is filled in. */
+export async function startKeycloak(given: Readonly<Record<string, string>> = {}, { realm = REALM, bare = false } = {}): Promise<KeycloakServer> {
+  const environment = bare ? given : { ...FILLED_IN, ...given };
   const home = await installKeycloak();
   const folder = await mkdtemp(path.join(tmpdir(), 'stoa-keycloak-'));
   await mkdir(path.join(folder, 'bin'));
@@ -53,7 +57,7 @@ export async function startKeycloak(environment: Readonly<Record<string, string>
   const env = {
     ...await javaEnvironment(), KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: adminPassword,
     JAVA_OPTS_KC_HEAP: '-Xms64m -Xmx384m', JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1',
-    STOA_DEMO: 'true', STOA_DEMO_PASSWORD: DEMO_PASSWORD, STOA_GATEWAY_SECRET: CLIENT_SECRET, STOA_AGENT_SECRET: CLIENT_SECRET, ...environment,
+    ...environment,
   };
   let child: ChildProcess | undefined;
 
