@@ -27,7 +27,7 @@ export interface JournalOptions {
 }
 
 /** A file of this boot. Bytes below `durable` are on the disk, those below `size` in the system's cache at least. */
-export interface Segment { readonly path: string; readonly number: number; readonly durable: number; readonly sealed: boolean }
+export interface Segment { readonly path: string; readonly number: number; readonly size: number; readonly durable: number; readonly sealed: boolean }
 interface OwnSegment { readonly path: string; readonly number: number; file: number | undefined; size: number; durable: number; sealed: boolean }
 
 /** What was added in one turn of the event loop: one write, and one wait for the disk. */

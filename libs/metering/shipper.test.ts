@@ -3,6 +3,7 @@ import type { RecordBatch } from '#libs/core/usage-events.js';
 import { silent } from './a-call.contract.js';
 import { headOf, inFolder, KeptRecords, oneCall, openJournal, replay, segmentsIn, TAIL } from './a-journal.contract.js';
 import type { Journal } from './journal.js';
+import { type JournalFiles, systemFiles } from './journal-files.js';
 import { SequenceSet } from './sequence-set.js';
 import { Shipper, type ShipperOptions } from './shipper.js';
 
@@ -66,8 +67,34 @@ describe('the shipper', () => {
     await shipper.delivered(300);
     await oneCall(journal);
     await shipper.delivered(301);
+    for (let turn = 0; turn < 200 && (await segmentsIn(directory)).length > 1; turn += 1) await new Promise((resolve) => { setTimeout(resolve, 5); });
     expect((await segmentsIn(directory)).length).toBeLessThanOrEqual(1);
     expect(sink.sequences).toEqual(upTo(301));
+    await journal.close();
+    await shipper.close(5000);
+  }));
+
+  it('does not go on to the next segment before the end of the last one is durable', () => inFolder(async (directory) => {
+    const gates: PromiseWithResolvers<void>[] = [];
+    let gated = false;
+    const sync: JournalFiles['sync'] = async (file) => { if (gated) { const gate = Promise.withResolvers<void>(); gates.push(gate); await gate.promise; } await systemFiles.sync(file); };
+    const journal = await openJournal(directory, { segmentBytes: 5000, files: { ...systemFiles, sync } });
+    const kept = new KeptRecords();
+    const shipper = shipping(directory, journal, { sink: kept });
+    await oneCall(journal);
+    gated = true;
+    const calls = Promise.all(upTo(10).map(() => oneCall(journal)));
+    while (gates.length < 1) await new Promise((resolve) => { setImmediate(resolve); });
+    const more = Promise.all(upTo(80).map(() => oneCall(journal)));
+    while (journal.readable().length < 2) await new Promise((resolve) => { setImmediate(resolve); });
+    void shipper.delivered(1000).catch(() => undefined);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+    gated = false;
+    for (const gate of gates) gate.resolve();
+    await calls;
+    await more;
+    await shipper.delivered(91);
+    expect(kept.sequences).toEqual(upTo(91));
     await journal.close();
     await shipper.close(5000);
   }));

@@ -6,7 +6,7 @@ import { Unavailable } from '#libs/core/errors.js';
 import type { Log } from '#libs/core/ports.js';
 import type { RecordSink, RecordSource } from '#libs/core/usage-events.js';
 import { BootCursor, type Position } from './boot-cursor.js';
-import type { Journal } from './journal.js';
+import type { Journal, Segment } from './journal.js';
 import type { OldBoot } from './old-boots.js';
 import { readSegment } from './segment-reader.js';
 
@@ -46,7 +46,7 @@ export class Shipper implements RecordSource {
   private running: Promise<void> | undefined;
   private ending = false;
   private savedAt = 0;
-  private saving = Promise.resolve();
+  private saving: Promise<boolean> = Promise.resolve(false);
   /** Why the sink does not take records at the moment. */
   refusing: string | undefined;
   /** Stretches and lines of the journal that were no records; calls of earlier boots whose ending is not known; sequences that are missing. */
@@ -122,7 +122,7 @@ export class Shipper implements RecordSource {
     const { log, journal } = this.options;
     const cursor = new BootCursor(boot.source ?? this.live.source.replace(/[^/]*$/, boot.id), from);
     this.cursors.push(cursor);
-    await this.ship(cursor, boot.id, boot.segments.map((segment) => ({ ...segment, durable: Infinity })));
+    await this.ship(cursor, boot.id, boot.segments.map((segment) => ({ ...segment, durable: Infinity, size: Infinity, sealed: true })));
     const unknown = cursor.unresolved();
     if (unknown.length > 0) {
       this.found.unknown += unknown.length;
@@ -148,18 +148,22 @@ export class Shipper implements RecordSource {
     await this.ship(this.live, bootId, journal.readable());
   }
 
-  private async ship(cursor: BootCursor, bootId: string, segments: readonly { readonly path: string; readonly number: number; readonly durable: number }[]): Promise<void> {
+  private async ship(cursor: BootCursor, bootId: string, segments: readonly Segment[]): Promise<void> {
     let records: CallRecord[] = [];
     for (const segment of segments.filter(({ number }) => number >= cursor.segment)) {
       if (segment.number !== cursor.segment) { cursor.segment = segment.number; cursor.at = 0; }
-      if (cursor.at >= segment.durable) continue;
+      // Asked before it is read: what becomes durable meanwhile is read next time.
+      const { durable } = segment;
+      const finished = segment.sealed && durable >= segment.size;
       // The header stands before the first frame and is read over.
-      for await (const part of readSegment(segment.path, cursor.at, segment.durable)) {
+      for await (const part of readSegment(segment.path, cursor.at, durable)) {
         if ('damage' in part) { this.damage(segment.path, part.at, part.damage); continue; }
         records.push(...cursor.read(segment.number, part.at, part.text));
         cursor.at = part.next;
         while (records.length >= this.batchSize) { await this.send(cursor, bootId, records.slice(0, this.batchSize)); records = records.slice(this.batchSize); }
       }
+      // The next one may already be durable while the end of this one is not.
+      if (!finished) break;
     }
     if (records.length > 0) await this.send(cursor, bootId, records);
   }
@@ -218,22 +222,27 @@ export class Shipper implements RecordSource {
   private advance(cursor: BootCursor, bootId: string): void {
     const position = cursor.position;
     this.positions[bootId] = position;
-    if (cursor === this.live) for (const { path, number } of this.options.journal.readable().slice()) if (number < position.segment) this.options.journal.release(path);
-    void this.save(false);
+    const done = cursor === this.live ? this.options.journal.readable().filter(({ number }) => number < position.segment) : [];
+    // What is deleted before it is known that it was taken would be missed after a restart.
+    void this.save(done.length > 0).then((saved) => { if (saved) for (const { path } of done) this.options.journal.release(path); });
   }
 
   /** Where it is lost, records are handed on once more: nothing else depends on it. */
-  private async save(now: boolean): Promise<void> {
-    if (!now && Date.now() - this.savedAt < 1000) return;
+  private async save(now: boolean): Promise<boolean> {
+    if (!now && Date.now() - this.savedAt < 1000) return false;
     this.savedAt = Date.now();
-    await (this.saving = this.saving.then(() => this.write()));
+    return await (this.saving = this.saving.then(() => this.write()));
   }
-  private async write(): Promise<void> {
+  private async write(): Promise<boolean> {
     const path = join(this.options.directory, POSITIONS);
     try {
-      await writeFile(`${path}.new`, JSON.stringify(this.positions), { mode: 0o600 });
+      await writeFile(`${path}.new`, JSON.stringify(this.positions), { mode: 0o600, flush: true });
       await rename(`${path}.new`, path);
-    } catch (failure) { this.options.log.warn({ err: failure }, 'the position in the journal could not be saved'); }
+      return true;
+    } catch (failure) {
+      this.options.log.warn({ err: failure }, 'the position in the journal could not be saved; nothing is deleted until it can');
+      return false;
+    }
   }
 
   private async load(): Promise<Readonly<Record<string, Position>>> {
