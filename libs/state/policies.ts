@@ -44,7 +44,7 @@ export function databasePolicyStore(database: Database, { pollMs = 750, onTroubl
     history: (scope) => inScope(scope, async (transaction) => {
       if (scope !== undefined) await existing(transaction, scope, false);
       const rows = await transaction.$queryRaw<Row[]>`
-        SELECT tenant, digest, files, created_at AS "createdAt", created_by AS "createdBy", active FROM policies WHERE tenant IS NOT DISTINCT FROM ${scope ?? null} ORDER BY revision DESC LIMIT ${HISTORY}`;
+        SELECT tenant, digest, files, created_at AS "createdAt", created_by AS "createdBy", active FROM policies WHERE tenant IS NOT DISTINCT FROM ${scope ?? null} ORDER BY revision DESC, active DESC LIMIT ${HISTORY}`;
       return rows.map((row) => ({ ...record(row), active: row.active }));
     }),
     put: async ({ scope, digest, files, createdBy }, module) => {
