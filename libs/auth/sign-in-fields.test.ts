@@ -85,7 +85,7 @@ describe('a static token', () => {
     { text: 'robot@acme:viewer+devops=t', is: { subject: 'robot', tenant: 'acme', roles: ['viewer', 'devops'], token: 't' } },
     { text: 'robot:viewer=t', is: { subject: 'robot', tenant: undefined, roles: ['viewer'], token: 't' } },
   ])('is read from $text', ({ text, is }) => { expect(readStaticToken(text)).toEqual(is); });
-  it.each(['', '=t', 'robot=', 'robot@ACME=t', 'robot@=t', 'robot=a.b.c', 'robot=a b'])('is not read from %j', (text) => { expect(() => readStaticToken(text)).toThrow(); });
+  it.each(['', '=t', 'robot=', 'robot@ACME=t', 'robot@=t', 'robot=a.b.c', 'robot=a b'])('is not read from %j', (text) => { expect(() => readStaticToken(text)).toThrow(/form|tenant|look like/); });
   it('stands for its subject, and is taken by nobody twice', () => {
     const verifier = staticTokenVerifier([readStaticToken('robot@acme=demo-token')]);
     expect(verifier.takes('demo-token')).toBe(true);
