@@ -52,9 +52,8 @@ describe('a token that was exchanged never exceeds the one that it was exchanged
       expect(child.expiresAt).toBeLessThanOrEqual(NOW + 120);
       expect(child.roles.has('cpi-admin')).toBe(false);
       // A role stands for scopes: both narrowed scopes and roles would widen them again.
-      if (child.scopes !== parent.scopes) expect(child.roles.size).toBe(0);
+      expect(child.scopes === parent.scopes || child.roles.size === 0).toBe(true);
     }), { numRuns: 100_000 });
-    console.info(`exchanges granted: ${granted} of 100000`);
     // A property of refusals alone would say nothing.
     expect(granted).toBeGreaterThan(10_000);
   });

@@ -117,10 +117,10 @@ function wantedTools({ tools = [], operation, scopes = [] }: Wanted): ToolGrants
     }
     if (tools.length > 0 && !tools.includes(tool)) return new ExchangeRefused('invalid_scope', `Scope ${JSON.stringify(scope)} names a tool that tools does not.`);
     // The narrower wins: `tools` or `call` beside `op` does not widen what the operation says.
-    const op_ = op ?? operation;
-    if (op_ === undefined) { if (!named.has(tool)) named.set(tool, undefined); continue; }
+    const confinedTo = op ?? operation;
+    if (confinedTo === undefined) { if (!named.has(tool)) named.set(tool, undefined); continue; }
     const known = named.get(tool);
-    if (known) known.add(op_); else named.set(tool, new Set([op_]));
+    if (known) known.add(confinedTo); else named.set(tool, new Set([confinedTo]));
   }
   if (named.size === 0) return new ExchangeRefused('invalid_request', 'tools names each tool that the token is for, at least one.');
   if (named.size > MOST_TOOLS) return new ExchangeRefused('invalid_request', `tools names at most ${MOST_TOOLS} tools.`);

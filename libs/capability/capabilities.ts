@@ -47,12 +47,13 @@ export interface Capabilities extends CredentialVerifier, Required<CallGuard> {
 export const administers = (principal: Principal, tenant: Principal['tenant']): boolean => principal.allowedTools === undefined
   && (principal.roles.has('cpi-admin') || (principal.roles.has('tenant-admin') && tenant !== undefined && principal.tenant === tenant));
 
+const unproved = (message: string, reason: string): Denial => new Denial({ code: 'UNAUTHENTICATED', message, reason });
+const keys = ({ tenant, capability }: Principal) => (capability?.lineage ?? []).map((id) => tokenKey(tenant, id));
+
 export function createCapabilities(options: CapabilityOptions): Capabilities {
   const { marks: { replay, revocations }, now, observer = {} } = options;
   const proved = new LRUCache<string, Principal>({ max: 10_000 });
-  const unproved = (message: string, reason: string): Denial => new Denial({ code: 'UNAUTHENTICATED', message, reason });
   const replayed = (): Denial => { observer.replayed?.(); return unproved('Token has been used', 'a one-time token was presented again'); };
-  const keys = ({ tenant, capability }: Principal) => (capability?.lineage ?? []).map((id) => tokenKey(tenant, id));
 
   /** Revocation and use are asked anew each time; the signature is proved once. */
   const standing = (principal: Principal): Eventually<Principal | Denial> => {
@@ -142,9 +143,10 @@ const holds = (asker: Principal, found: Principal): boolean => {
   return own === undefined ? asker.allowedTools === undefined : found.capability?.lineage.includes(own) === true;
 };
 
+const refuse = (message: string): Denial => new Denial({ code: 'FORBIDDEN', message, reason: 'the capability token is for something else' });
+
 /** Why the token is not good for this very call, whose tool is one of its own by now. */
 function misused({ name, kind, arguments: args, principal }: AuthenticatedCall, capability: NonNullable<Principal['capability']>): Denial | undefined {
-  const refuse = (message: string): Denial => new Denial({ code: 'FORBIDDEN', message, reason: 'the capability token is for something else' });
   if (kind !== 'tool' || principal.allowedTools?.has(name) !== true) return refuse(`This credential is not for ${kind} ${name}`);
   const operations = capability.operations.get(name);
   if (operations) {

@@ -17,6 +17,10 @@ export interface RedisMarksOptions {
   readonly onAway?: (away: boolean) => void;
 }
 
+const answered = async <T>(ask: Promise<T>): Promise<T> => {
+  try { return await ask; } catch (cause) { throw new Unavailable('redis', { cause }); }
+};
+
 /**
  * For several replicas. A one-time token is spent by one command (`SET NX PXAT`), so that one asker alone is the first. What is revoked is read back
  * by every replica each 0.4 s; one that could not read it for 1.5 s proves no capability token until it can. Redis 6.2 or later; Valkey.
@@ -33,9 +37,6 @@ export function redisMarks({ url, keyPrefix = 'stoa', onAway }: RedisMarksOption
   let freshAt = -Infinity;
   let away: boolean | undefined;
 
-  const answered = async <T>(ask: Promise<T>): Promise<T> => {
-    try { return await ask; } catch (cause) { throw new Unavailable('redis', { cause }); }
-  };
   const look = async (): Promise<void> => {
     const began = performance.now();
     try {

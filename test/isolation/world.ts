@@ -51,6 +51,7 @@ export async function openWorld(): Promise<World> {
 export interface Asked { readonly method: string; readonly path: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown; /** Reads this many server-sent events and goes away. */ readonly events?: number }
 export interface Answer { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }
 
+const SILENCE_MS = 2_000;
 /** Of an answer, what depends on the moment and not on what was asked: left out of every comparison. The length follows from the body, which is compared. */
 const MOMENT: ReadonlySet<string> = new Set(['content-length', 'date', 'x-request-id', 'mcp-session-id', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'keep-alive', 'connection', 'transfer-encoding']);
 const still = (body: string): string => body.replaceAll(/"latency_ms":\d+/g, '"latency_ms":0').replaceAll(/"invoked_at":"[^"]*"/g, '"invoked_at":""')
@@ -67,10 +68,16 @@ export async function ask(world: World, token: string | undefined, { method, pat
   let text = '';
   if (isStream && answer.body) {
     const decoder = new TextDecoder();
-    for await (const chunk of answer.body) {
-      text += decoder.decode(chunk as Uint8Array, { stream: true });
-      if ((text.match(/^data: ./gm)?.length ?? 0) >= (events ?? 1)) break;
-    }
+    // A stream that says nothing is an answer too.
+    const silence = setTimeout(() => { gone.abort(); }, SILENCE_MS);
+    try {
+      for await (const chunk of answer.body) {
+        text += decoder.decode(chunk as Uint8Array, { stream: true });
+        if ((text.match(/^data: ./gm)?.length ?? 0) >= (events ?? 1)) break;
+      }
+    } catch (failure) {
+      if (!gone.signal.aborted) throw failure;
+    } finally { clearTimeout(silence); }
     gone.abort();
     text = text.replaceAll(/^(?:id|retry): .*$/gm, '');
   } else text = await answer.text();

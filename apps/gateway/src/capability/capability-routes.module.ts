@@ -19,11 +19,12 @@ const AUDIENCE = Symbol('CapabilityRoutes audience');
 const ISSUED_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 const Pointed = z.object({ token: z.string().optional(), jti: z.string().max(128).optional(), tenant: z.string().optional() });
 
+const observer = (metrics?: Metrics): CapabilityObserver => ({ replayed: () => { metrics?.replayRejects.add(1); } });
+
 /** `/v1/token/exchange`, `/introspect` and `/revoke`: raw Fastify routes in a scope of their own, behind the door like all others. */
 @Module({})
 export class CapabilityRoutesModule implements OnModuleInit {
   static with({ audience }: { readonly audience: string }): DynamicModule {
-    const observer = (metrics?: Metrics): CapabilityObserver => ({ replayed: () => { metrics?.replayRejects.add(1); } });
     return {
       module: CapabilityRoutesModule, global: true,
       providers: [{ provide: AUDIENCE, useValue: audience }, { provide: CAPABILITY_OBSERVER, inject: [{ token: Metrics, optional: true }], useFactory: observer }],
@@ -31,10 +32,12 @@ export class CapabilityRoutesModule implements OnModuleInit {
     };
   }
 
-  constructor(
-    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost, @Inject(CAPABILITIES) private readonly capabilities: Capabilities, @Inject(TOKEN_VERIFIER) private readonly verifier: TokenVerifier,
-    @Inject(LOG) private readonly log: Log, @Inject(AUDIENCE) private readonly audience: string, @Optional() @Inject(Metrics) private readonly metrics?: Metrics,
-  ) {}
+  @Inject(HttpAdapterHost) private readonly host!: HttpAdapterHost;
+  @Inject(CAPABILITIES) private readonly capabilities!: Capabilities;
+  @Inject(TOKEN_VERIFIER) private readonly verifier!: TokenVerifier;
+  @Inject(LOG) private readonly log!: Log;
+  @Inject(AUDIENCE) private readonly audience!: string;
+  @Optional() @Inject(Metrics) private readonly metrics?: Metrics;
 
   async onModuleInit(): Promise<void> {
     await this.host.httpAdapter.getInstance<FastifyInstance>().register(async (scope) => {

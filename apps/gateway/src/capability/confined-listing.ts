@@ -6,6 +6,8 @@ import type { Listing, VisibleList } from '../mcp/listing.js';
 const KEPT = 100;
 const NONE: VisibleList['items'] = Object.freeze([]);
 
+const hidden = (kind: string, name: string, { allowedTools }: Principal): boolean => allowedTools !== undefined && (kind !== 'tool' || !allowedTools.has(name));
+
 /** A credential that names its tools is shown these, of what its principal may see, and neither resources nor prompts: what may not be called is not listed. */
 export function confinedListing(listing: Listing): Listing {
   const kept = new WeakMap<VisibleList['items'], LRUCache<string, VisibleList['items']>>();
@@ -19,7 +21,6 @@ export function confinedListing(listing: Listing): Listing {
     if (!items) known.set(key, items = list.items.filter(({ name }) => tools.has(name)));
     return { items, revision: list.revision, key: `${list.key} confined ${key}` };
   };
-  const hidden = (kind: string, name: string, { allowedTools }: Principal): boolean => allowedTools !== undefined && (kind !== 'tool' || !allowedTools.has(name));
 
   return {
     list(kind, principal) {
