@@ -4,6 +4,7 @@ import { CATALOGUE } from '#libs/core/tokens.js';
 import type { Gateway } from './compose.js';
 import { HealthController, MetricsController } from './http/health.controller.js';
 import { type About, InfoController, SERVICE } from './http/info.controller.js';
+import { PoliciesController } from './http/policies.controller.js';
 import { PromptsController } from './http/prompts.controller.js';
 import { ResourcesController } from './http/resources.controller.js';
 import { type HttpSettings, RestHttp } from './http/rest-http.js';
@@ -17,7 +18,7 @@ import type { GatewayOptions } from './parts.js';
 import { ABOUT, GATEWAY, HTTP_SETTINGS, principalOf } from './tokens.js';
 
 const HTTP: readonly Type[] = [InfoController, HealthController, StatusController];
-const REST: readonly Type[] = [ToolsController, ResourcesController, PromptsController];
+const REST: readonly Type[] = [ToolsController, ResourcesController, PromptsController, PoliciesController];
 
 /** The data plane's doors: alone in the gateway process, beside the controller's in the standalone one. */
 @Module({})

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PolicyEngine } from '#libs/policy/engine.js';
+import { readArgumentRules } from '#libs/policy/argument-rules.js';
 import { EngineFailure } from '#libs/policy/engine.js';
 import { policyDecisionPoint } from '#libs/policy/decision-point.js';
 import type { OperatorPolicy } from '#libs/policy/policy-data.js';
@@ -108,6 +109,19 @@ describe('what is not allowed', () => {
     const text = await fake.parts.metrics!.render();
     expect(text).toContain('policy_decisions_total{outcome="deny",reason="policy"} 1');
     expect(text).toContain('policy_decisions_total{outcome="error",reason="timeout"} 1');
+  });
+});
+
+describe('the dry run', () => {
+  const check = (who: string, body: object) => app.inject({ method: 'POST', url: '/mcp/v1/policies/check', payload: body, headers: as(who) });
+  it('tells what a call would be answered, without making it, and nothing of another tenant', async () => {
+    await start({ rules: readArgumentRules('r.yaml', 'policies: [{ name: limit, tool: getPet, rules: [{ condition: { field: n, operator: gt, value: 5 }, action: deny, message: much }] }, { name: note, tool: getPet, rules: [{ condition: { field: n, operator: eq, value: 5 }, action: warn, message: just }] }]') });
+    expect((await check('acme-viewer', { tool_name: 'getPet', arguments: { n: 6 } })).json()).toMatchObject({ allowed: false, policy_name: 'limit', rule_index: 0, message: 'Policy violation: much', action: 'deny' });
+    expect((await check('acme-viewer', { tool_name: 'getPet', arguments: { n: 5 } })).json()).toMatchObject({ allowed: true, policy_name: 'note', rule_index: 1, message: 'just', action: 'warn' });
+    expect((await check('acme-viewer', { tool_name: 'addPet' })).json()).toMatchObject({ allowed: false, policy_name: 'requires-write' });
+    expect((await check('acme-viewer', { tool_name: 'mine' })).json()).toEqual({ detail: 'Tool not found: mine' });
+    expect((await check('acme-viewer', {})).statusCode).toBe(422);
+    expect(fake.calls).toEqual([]);
   });
 });
 
