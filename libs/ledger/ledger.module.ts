@@ -21,6 +21,8 @@ export interface LedgerModuleOptions {
   readonly takes: boolean;
   readonly guards: boolean;
   readonly keeps: boolean;
+  /** Whether the kept call records are what calls are explained from (`DECISION_LOG`); else something else in the process is. */
+  readonly explains?: boolean;
   /** Days that call records are kept to be explained. Default 30. */
   readonly callRecordDays?: number;
   /** Days that entries are kept, 41 at least. Default: for ever. */
@@ -40,7 +42,7 @@ const RECHECK_MS = 2000;
 export class LedgerModule implements OnApplicationShutdown {
   constructor(@Inject(KEEPER) private readonly keeper: LedgerKeeper, @Inject(SPEND_GUARD) private readonly guard: SpendGuard | undefined) {}
 
-  static with({ takes, guards, keeps, callRecordDays = 30, entryDays, steps = [] }: LedgerModuleOptions): DynamicModule {
+  static with({ takes, guards, keeps, explains = false, callRecordDays = 30, entryDays, steps = [] }: LedgerModuleOptions): DynamicModule {
     const reads = (database: SqlDatabase, pricing: StoredPricing): UsageLedger => {
       const current = () => pricing.current();
       const { rerate: _rerate, ...billing } = bills(database, current);
@@ -60,9 +62,10 @@ export class LedgerModule implements OnApplicationShutdown {
         ...(takes ? [{
           provide: RECORD_SINK.ledger, inject: [SQL_DATABASE, PRICING, LOG],
           useFactory: (database: SqlDatabase, pricing: StoredPricing, log: Log) => ledgerSink(new LedgerConsumer({ database, pricing: () => pricing.current(), steps: [keepCallRecords, ...steps], log })),
-        }, { provide: DECISION_LOG, inject: [SQL_DATABASE], useFactory: (database: SqlDatabase) => storedDecisionLog(database, callRecordDays) }] : []),
+        }] : []),
+        ...(explains ? [{ provide: DECISION_LOG, inject: [SQL_DATABASE], useFactory: (database: SqlDatabase) => storedDecisionLog(database, callRecordDays) }] : []),
       ],
-      exports: [USAGE_LEDGER, PRICE_OFFICE, SPEND_GUARD, ...(takes ? [RECORD_SINK.ledger, DECISION_LOG] : [])],
+      exports: [USAGE_LEDGER, PRICE_OFFICE, SPEND_GUARD, ...(takes ? [RECORD_SINK.ledger] : []), ...(explains ? [DECISION_LOG] : [])],
     };
   }
 

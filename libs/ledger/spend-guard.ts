@@ -2,6 +2,7 @@ import type { Ending, ValidatedCall } from '#libs/core/call.js';
 import { Denial, Unavailable } from '#libs/core/errors.js';
 import type { Log } from '#libs/core/ports.js';
 import type { Eventually } from '#libs/core/ports.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
 import type { SpendGuard } from '#libs/core/usage-ledger.js';
 import type { Accounts } from './apply-charges.js';
 import type { BookShelf } from './books.js';
@@ -49,10 +50,19 @@ export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, no
     return pool;
   };
 
+  /** Credentials whose subscription, if they have one, is known. */
+  const met = new Set<string>();
   const spend = (call: ValidatedCall): Eventually<Denial | undefined> => {
-    const { tenant } = call.principal;
+    const { tenant, credential, credentialId } = call.principal;
     if (tenant === undefined) return undefined;
+    if (credential === 'api-key' && credentialId !== undefined && !met.has(credentialId)) {
+      // It may have been made a moment ago, with its subscription.
+      return refresh().then(() => { if (met.size >= 100_000) met.clear(); met.add(credentialId); return hold(call, tenant); }, away);
+    }
     freshen();
+    return hold(call, tenant);
+  };
+  const hold = (call: ValidatedCall, tenant: TenantSlug): Eventually<Denial | undefined> => {
     const at = now();
     const { books, accounts } = pricing();
     const usage = usageOfCall(call, at);
@@ -73,7 +83,7 @@ export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, no
     const answer = pool.take(need);
     return answer instanceof Promise ? answer.then(next, (failure: unknown) => {
       for (const one of got) one.pool.giveBack(one.held);
-      return new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason: failure instanceof Unavailable ? 'budgets cannot be read' : String(failure), retryAfterSeconds: 1 });
+      return away(failure);
     }) : next(answer);
   };
 
@@ -91,6 +101,8 @@ export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, no
     close: async () => { await Promise.allSettled([...pools.values()].map((pool) => pool.close())); },
   };
 }
+
+const away = (failure: unknown): Denial => new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason: failure instanceof Unavailable ? 'budgets cannot be read' : String(failure), retryAfterSeconds: 1 });
 
 /** The dearest that the call can be: every line at its highest price, for the whole of its deadline. */
 function mostOf(usage: Usage, book: PriceBook, plan: string | undefined): bigint {

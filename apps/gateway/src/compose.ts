@@ -69,9 +69,9 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
   const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
   const listing = confinedListing(visibleTargets(catalogue, platform, policy));
-  const settlements = [...(isSettlement(ports.decisions) ? [ports.decisions] : []), observeCalls(logger, metrics, called)];
+  const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [ports.decisions] : []), observeCalls(logger, metrics, called)];
   const line = composeCallLine({
-    guards: [confined, ...(ports.capabilities ? [ports.capabilities] : [])],
+    guards: [confined, ...(ports.capabilities ? [ports.capabilities] : []), ...(ports.spending ? [ports.spending] : [])],
     confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),
     catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter, redactor: ports.redactor ?? AS_IT_IS,
   }, platform, settlements);

@@ -25,6 +25,7 @@ import { tenantSlug } from '#libs/core/tenant.js';
 import { CONTROL_STORE, HIDE_SECRET } from '#libs/core/tokens.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { LedgerModule } from '#libs/ledger/ledger.module.js';
 import { MeteringModule } from '#libs/metering/metering.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
@@ -98,6 +99,7 @@ export class StandaloneModule {
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
         RateLimitModule.with(rateLimitOptions(config)),
+        LedgerModule.with({ takes: true, guards: true, keeps: true }),
         // Into the ledger and the audit chain of this process, where it has them.
         MeteringModule.with({
           directory: join(config.home, 'journal'), cluster: 'standalone', instance: 'stoa', mode: 'journal', maxBytes: JOURNAL_BYTES, own: ownDataFolder, drainMs: Math.min(5000, config.drainSeconds * 500),
