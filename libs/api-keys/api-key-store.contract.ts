@@ -98,7 +98,7 @@ export function apiKeyStoreContract(name: string, open: () => Promise<OpenApiKey
       expect(await opens(draft.secret)).toEqual([draft.secret]);
     });
     it('rejects for a tenant that does not exist', async () => {
-      for (const refused of [create(store, NOBODY), store.list(NOBODY), store.get(NOBODY, 'x'), store.revoke(NOBODY, 'x')]) await expect(refused).rejects.toMatchObject({ code: 'NO_SUCH_RECORD', noun: 'Tenant' }); // oxlint-disable-line no-await-in-loop -- a handful
+      for (const refused of [() => create(store, NOBODY), () => store.list(NOBODY), () => store.get(NOBODY, 'x'), () => store.revoke(NOBODY, 'x')]) await expect(refused()).rejects.toMatchObject({ code: 'NO_SUCH_RECORD', noun: 'Tenant' }); // oxlint-disable-line no-await-in-loop -- a handful
     });
     it('tells of rotations and revocations by the id of the key', async () => {
       const { id } = await create(store, ACME);

@@ -126,7 +126,7 @@ const door = async (more: Partial<DoorOptions>, headers: Readonly<Record<string,
 describe('other ways in', () => {
   const debugged: Partial<DoorOptions> = { debugUser: (header) => ({ ...principal, subject: header }) };
   const EITHER = 'Send either an Authorization header or X-API-Key';
-  it.each([
+  it.each<{ readonly name: string; readonly more?: Partial<DoorOptions>; readonly headers: Readonly<Record<string, string>>; readonly is: readonly [number, string] }>([
     { name: 'Basic, where it is taken', headers: { authorization: 'bAsIc cm9ib3Q6c2VjcmV0' }, is: [200, 'robot'] },
     { name: 'Basic with a wrong secret', headers: { authorization: 'Basic cm9ib3Q6d3Jvbmc=' }, is: [401, 'Invalid client credentials'] },
     { name: 'Basic, where it is not taken', more: { verifier }, headers: { authorization: 'Basic cm9ib3Q6c2VjcmV0' }, is: [401, 'Not authenticated'] },

@@ -55,7 +55,7 @@ describe('the environment', () => {
     expect(() => read({ ...oidc, ISSUERS_FILE: '/same.yaml' }, files)).toThrow(/configured twice/);
     expect(() => read({ ISSUERS_FILE: '/bad.yaml' }, files)).toThrow(/^ISSUERS_FILE: \/bad\.yaml:1: 0\./);
   });
-  it.each([
+  it.each<{ readonly name: string; readonly env: Record<string, string>; readonly variable: string }>([
     { name: 'nobody who could sign in', env: {}, variable: 'OIDC_ISSUER' },
     { name: 'a secret without an issuer', env: { JWT_SECRET_KEY: SECRET }, variable: 'JWT_ISSUER' },
     { name: 'an issuer without a secret', env: { ...oidc, JWT_ISSUER: 'x' }, variable: 'JWT_SECRET_KEY' },

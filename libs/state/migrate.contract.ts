@@ -47,11 +47,11 @@ export function migrationsContract(engine: string, open: () => Promise<Database>
     });
 
     it('bring a database of the previous version up to date with its rows', async () => {
-      await cp(path.join(migrations, ALL[1] ?? ''), path.join(folder, 'later'), { recursive: true });
-      await rm(path.join(migrations, ALL[1] ?? ''), { recursive: true });
-      expect(await migrate(database, migrations)).toEqual([ALL[0]]);
+      const [newest = ''] = ALL.slice(-1);
+      await rm(path.join(migrations, newest), { recursive: true });
+      expect(await migrate(database, migrations)).toEqual(ALL.slice(0, -1));
       await database.control((transaction) => transaction.tenant.create({ data: { slug: 'acme', displayName: 'A' } }));
-      expect(await migrate(database)).toEqual([ALL[1]]);
+      expect(await migrate(database)).toEqual([newest]);
       expect(await database.control((transaction) => transaction.tenant.findMany())).toMatchObject([{ slug: 'acme' }]);
     });
 
@@ -60,7 +60,7 @@ export function migrationsContract(engine: string, open: () => Promise<Database>
       const refusal = await migrate(database, migrations).catch((failure: unknown) => failure);
       expect(refusal).toBeInstanceOf(MigrationFailed);
       expect((refusal as Error).message).toBe('The migration 20990101000000_bad failed: division by zero');
-      expect(await database.session((session) => session.query(`SELECT to_regclass('half') AS half, (SELECT count(*)::int FROM _prisma_migrations) AS applied`))).toEqual([{ half: null, applied: 2 }]);
+      expect(await database.session((session) => session.query(`SELECT to_regclass('half') AS half, (SELECT count(*)::int FROM _prisma_migrations) AS applied`))).toEqual([{ half: null, applied: ALL.length }]);
       await writeFile(path.join(migrations, '20990101000000_bad', 'migration.sql'), 'CREATE TABLE half (id int);');
       expect(await migrate(database, migrations)).toEqual(['20990101000000_bad']);
     });
