@@ -63,7 +63,7 @@ export async function serveStoa({ issuers, resource, ...options }: Serving): Pro
   const fake = fakeGateway({
     authenticate: (server) => { gatewayDoor(server); registerWellKnown(server, publishes); },
     policy: policyDecisionPoint({ engine: policy.engine, environment: 'dev', enforces: new Set() }),
-    mcp: { allowedOrigins: [], cursorKey: Buffer.alloc(32, 7) }, platformTools: false,
+    mcp: { allowedOrigins: ['http://localhost:6274'], cursorKey: Buffer.alloc(32, 7) }, platformTools: false,
     meter: { intent: () => { records += 1; return `call-${records}`; }, settle: () => undefined },
   });
   fake.catalogue.put('acme', [fakeTarget('acme', 'tool', 'list_pets')]);

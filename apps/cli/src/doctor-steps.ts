@@ -46,14 +46,14 @@ async function challenge(journey: Journey): Promise<string> {
   return `401 names ${named}`;
 }
 
-/** From where the client runs, and with what a browser would check first. */
-async function document(journey: Journey, url: string, unreachable: string): Promise<Seen> {
-  const { origin, protocolVersion } = journey.client;
-  const seen = await ask(url, { headers: { accept: 'application/json', 'mcp-protocol-version': protocolVersion, ...browser(journey) } }, unreachable);
-  if (origin === undefined || seen.status !== 200) return seen;
-  const allowed = seen.headers.get('access-control-allow-origin');
-  if (allowed !== '*' && allowed !== origin) throw new Trouble(`a browser at ${origin} may not read ${url}: Access-Control-Allow-Origin is ${allowed ?? 'missing'}`, 'Answer discovery documents with Access-Control-Allow-Origin: * (they hold nothing private), and let proxies pass it on');
-  return seen;
+function document(journey: Journey, url: string, unreachable: string): Promise<Seen> {
+  return ask(url, { headers: { accept: 'application/json', 'mcp-protocol-version': journey.client.protocolVersion, ...browser(journey) } }, unreachable);
+}
+/** What keeps a browser from reading an answer; undefined where the client is none, or may. */
+function hiddenFromBrowser({ client: { origin } }: Journey, { url, headers }: Seen): Trouble | undefined {
+  const allowed = headers.get('access-control-allow-origin');
+  if (origin === undefined || allowed === '*' || allowed === origin) return undefined;
+  return new Trouble(`a browser at ${origin} may not read ${url}: Access-Control-Allow-Origin is ${allowed ?? 'missing'}`, 'Answer discovery documents with Access-Control-Allow-Origin: * (they hold nothing private), and let proxies pass it on');
 }
 
 async function resourceMetadata(journey: Journey): Promise<string> {
@@ -65,6 +65,8 @@ async function resourceMetadata(journey: Journey): Promise<string> {
     if (seen.status === 404) { tried.push(place); continue; }
     if (seen.status === 401 || seen.status === 403) throw new Trouble(`${place} itself asks for a token (${seen.status})`, 'Let discovery through without one: take /.well-known/ out of what the proxy protects');
     if (seen.status !== 200) throw new Trouble(`${place} answers ${seen.status}: ${said(seen)}`, 'Let the proxy pass /.well-known/ on to the gateway');
+    const hidden = hiddenFromBrowser(journey, seen);
+    if (hidden) throw hidden;
     const metadata = json(seen);
     if (metadata === undefined) throw new Trouble(`${place} does not answer JSON`, 'Something else answers for /.well-known/, mostly a web site\'s start page: pass the path on to the gateway');
     return readResource(journey, place, metadata);
@@ -96,14 +98,19 @@ async function serverMetadata(journey: Journey): Promise<string> {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
   const places = [...new Set([`${origin}/.well-known/oauth-authorization-server${path}`, `${origin}/.well-known/openid-configuration${path}`, `${origin}${path}/.well-known/openid-configuration`])];
+  let hidden: Trouble | undefined;
   for (const place of places) {
     const seen = await document(journey, place, `Make the issuer reachable from where ${journey.client.name} runs, and check OIDC_ISSUER`);
     if (seen.status >= 500) throw new Trouble(`${place} answers ${seen.status}`, 'The issuer is not well: see its own log');
     if (seen.status !== 200) continue;
+    // What a browser may not read is to the client as if it were not there.
+    const kept = hiddenFromBrowser(journey, seen);
+    if (kept) { hidden ??= kept; continue; }
     const server = json(seen);
     if (server === undefined) throw new Trouble(`${place} does not answer JSON`, 'Something else answers there than the issuer: check OIDC_ISSUER');
     return readServer(journey, place, server);
   }
+  if (hidden) throw hidden;
   throw new Trouble(`no metadata of ${issuer} at ${places.join(', ')}`, 'Check OIDC_ISSUER: for Keycloak it is {KEYCLOAK_URL}/realms/{realm}, and the realm must exist');
 }
 
@@ -157,6 +164,7 @@ async function registration(journey: Journey): Promise<string> {
 function refusedRegistration({ client, scope = '' }: Journey, seen: Seen): Trouble {
   const words = said(seen);
   const what = `the issuer refused to register ${client.name} (${seen.status}): ${words}`;
+  if (/origin/i.test(words) && client.origin !== undefined) return new Trouble(what, `Let the issuer take registrations from ${client.origin}; Keycloak: Clients, Client registration, Registration Allowed Web Origins`);
   if (/redirect|trusted (host|domain)|host not trusted|uri/i.test(words)) return new Trouble(what, `Let the issuer take ${client.redirectUris.join(' ')}; Keycloak: Clients, Client registration, Trusted Hosts, with the host of each`);
   if (/scope/i.test(words) && !/insufficient_scope/i.test(words)) return new Trouble(what, `Make each of "${scope}" a client scope of the realm and optional by default, or name fewer in the metadata; keycloak/stoa-realm.json has them all`);
   if (seen.status === 401 || seen.status === 403) return new Trouble(what, 'Allow anonymous registration for these redirect addresses at the issuer, or register the client by hand');
@@ -207,7 +215,7 @@ async function tokenEndpoint(journey: Journey): Promise<string> {
 }
 
 async function withToken(journey: Journey): Promise<string> {
-  const { token, resource = '', issuer = '' } = journey;
+  const { client, token, resource = '', issuer = '' } = journey;
   if (token === undefined) return 'not tried: give a token with --token to have it looked at';
   const claims = claimsOf(token);
   if (claims !== undefined) {
@@ -220,7 +228,8 @@ async function withToken(journey: Journey): Promise<string> {
   if (seen.status === 200) return 'is let in';
   const audience = claims?.['aud'];
   if (seen.status === 401 && audience !== undefined && audience !== resource && !strings(audience).includes(resource)) throw new Trouble(`the token is for ${JSON.stringify(audience)}, not for ${resource}`, `Add an audience mapper for ${resource} at the issuer, or ${JSON.stringify(audience)} to ALLOWED_AUDIENCES`);
-  throw new Trouble(`a token is answered ${seen.status}: ${said(seen)}`, 'The log of the gateway has the reason under "token refused", with the request id of the answer');
+  if (seen.status === 403 && /origin/i.test(seen.text) && client.origin !== undefined) throw new Trouble(`the server refuses callers from ${client.origin}`, `Add ${client.origin} to ALLOWED_ORIGINS`);
+  throw new Trouble(`a token is answered ${seen.status}: ${said(seen)}`, 'The log of the gateway has the reason, with the request id of the answer');
 }
 
 function claimsOf(token: string): JsonObject | undefined {

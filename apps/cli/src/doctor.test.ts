@@ -50,6 +50,7 @@ const MISCONFIGURATIONS: readonly Seeded[] = [
   { name: 'no registration', client: 'cursor', faults: server(() => ({ registration_endpoint: undefined })), step: 'registration', what: /registers no clients/, fix: /cursor:\/\/anysphere.cursor-mcp/ },
   { name: 'client-id documents without public clients', client: 'claude', faults: server(() => ({ registration_endpoint: undefined, client_id_metadata_document_supported: true, token_endpoint_auth_methods_supported: ['client_secret_basic'] })), step: 'registration', what: /no public clients/, fix: /"none"/ },
   { name: 'Keycloak\'s default of no trusted host', faults: () => ({ [REGISTER]: { status: 403, body: { error: 'insufficient_scope', error_description: 'Policy \'Trusted Hosts\' rejected request to client-registration service. Details: Host not trusted.' } } }), step: 'registration', what: /Host not trusted/, fix: /Trusted Hosts/ },
+  { name: 'registration that is closed to browsers', client: 'inspector', faults: () => ({ [REGISTER]: { status: 403, body: { error: 'invalid_token', error_description: 'Invalid origin' } } }), step: 'registration', what: /Invalid origin/, fix: /registrations from http:\/\/localhost:6274/ },
   { name: 'a redirect address that the issuer does not take', client: 'cursor', faults: () => ({ [REGISTER]: { status: 400, body: { error: 'invalid_redirect_uri', error_description: 'must be https' } } }), step: 'registration', what: /invalid_redirect_uri/, fix: /cursor:\/\// },
   { name: 'a scope that the realm does not have', faults: () => ({ [REGISTER]: { status: 403, body: { error: 'invalid_client_metadata', error_description: 'Not permitted to use specified clientScope' } } }), step: 'registration', what: /clientScope/, fix: /"stoa:read stoa:write" a client scope/ },
   { name: 'registration for those with a token alone', faults: () => ({ [REGISTER]: { status: 401, body: { error: 'invalid_token' } } }), step: 'registration', what: /401/, fix: /anonymous registration/ },
@@ -66,6 +67,7 @@ const MISCONFIGURATIONS: readonly Seeded[] = [
   { name: 'a token without audience', faults: () => ({}), token: (base) => token({ iss: `${base}/realms/stoa`, exp: 4e9 }), step: 'token', what: /no aud/, fix: /audience mapper/ },
   { name: 'a token for another audience', faults: () => ({}), token: (base) => token({ iss: `${base}/realms/stoa`, aud: 'account', exp: 4e9 }), step: 'token', what: /for "account"/, fix: /ALLOWED_AUDIENCES/ },
   { name: 'a token of another issuer', faults: () => ({}), token: () => token({ iss: 'http://keycloak:8080/realms/stoa', aud: 'x', exp: 4e9 }), step: 'token', what: /keycloak:8080/, fix: /OIDC_ISSUER/ },
+  { name: 'an origin that is refused once the token is good', client: 'inspector', faults: () => ({ [MCP]: ({ headers }) => (headers.authorization === undefined ? { status: 401, headers: { 'www-authenticate': 'Bearer' } } : { status: 403, body: { error: { message: 'Origin not allowed.' } } }) }), token: (base) => token({ iss: `${base}/realms/stoa`, aud: `${base}/mcp`, exp: 4e9 }), step: 'token', what: /refuses callers from http:\/\/localhost:6274/, fix: /ALLOWED_ORIGINS/ },
   { name: 'a token that has expired', faults: () => ({}), token: (base) => token({ iss: `${base}/realms/stoa`, aud: 'x', exp: 1 }), step: 'token', what: /expired/, fix: /clock/ },
 ];
 
@@ -95,6 +97,9 @@ describe('stoa doctor', () => {
   });
   it('takes an issuer that has OpenID discovery alone', async () => {
     expect((await seeded('cursor', (base) => ({ [SERVER]: { status: 404 }, 'GET /realms/stoa/.well-known/openid-configuration': { status: 200, body: serverOf(base) } }))).failed).toBeUndefined();
+  });
+  it('goes on, as a browser does, from a document that it may not read to the next place', async () => {
+    expect((await seeded('inspector', (base) => ({ [SERVER]: { status: 200, body: serverOf(base) }, 'GET /realms/stoa/.well-known/openid-configuration': { status: 200, headers: open, body: serverOf(base) } }))).failed).toBeUndefined();
   });
   it('registers nothing where it is told not to', async () => {
     running = await startScripted(() => ({ [REGISTER]: () => { throw new Error('registered'); } }));
