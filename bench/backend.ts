@@ -1,4 +1,5 @@
-// The REST backend of the benchmark: one fixed JSON answer per GET, as cheap as a socket allows, so that it never is the bottleneck.
+// The REST backend of the benchmark: one fixed JSON answer per GET, as cheap as a socket allows, so that it never is the bottleneck. It lives in
+// the process of the load.
 import { createServer, type AddressInfo } from 'node:net';
 
 const body = '{"id":7,"name":"Rex","status":"available","tags":["calm","large"],"ok":1}';
@@ -19,5 +20,5 @@ const server = createServer((socket) => {
     rest = data.length > 0 ? data : undefined;
   });
 });
-server.listen(0, '127.0.0.1', () => { process.send?.({ port: (server.address() as AddressInfo).port }); });
-process.on('disconnect', () => { process.exit(); });
+/** Answers the port. */
+export const listening = new Promise<number>((resolve) => { server.listen(0, '127.0.0.1', () => { resolve((server.address() as AddressInfo).port); }); });

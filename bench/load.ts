@@ -1,6 +1,7 @@
 // The load generator: raw sockets, requests built beforehand. Closed loop finds the most that a server answers; open loop sends at
 // random times that do not wait for answers and counts latency from when a request was due, so that a stall is seen by all it delays.
 import { connect, type Socket } from 'node:net';
+import type * as Backend from './backend.ts';
 
 export interface LoadOrder {
   readonly port: number;
@@ -24,27 +25,41 @@ export interface LoadReport {
 const END = Buffer.from('\r\n\r\n');
 
 class Connection {
+  /** What has come of the next answer's head. */
   private rest: Buffer | undefined;
+  /** Of the answer whose body is coming: its size, and how much is still to come. */
+  private current = { size: 0, missing: 0, ok: true, text: '' };
   private readonly socket: Socket;
+  private readonly listener: { done: (answer: Answer) => void };
   constructor(port: number, listener: { done: (answer: Answer) => void }) {
+    this.listener = listener;
     this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
     this.socket.on('error', (error) => { listener.done({ ok: false, bytes: 0, text: error.message }); });
-    this.socket.on('data', (chunk: Buffer) => {
-      let data = this.rest ? Buffer.concat([this.rest, chunk]) : chunk;
-      for (;;) {
+    this.socket.on('data', (chunk: Buffer) => { this.take(chunk); });
+  }
+  private take(chunk: Buffer): void {
+    let data = chunk;
+    while (data.length > 0) {
+      const { current } = this;
+      if (current.missing > 0) {
+        const taken = Math.min(current.missing, data.length);
+        if (!current.ok) current.text += data.toString('utf8', 0, Math.min(taken, 1000));
+        current.missing -= taken;
+        data = data.subarray(taken);
+      } else {
+        if (this.rest) data = Buffer.concat([this.rest, data]);
+        this.rest = undefined;
         const end = data.indexOf(END);
-        if (end < 0) break;
+        if (end < 0) { this.rest = data; return; }
         const head = data.toString('latin1', 0, end);
         const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
-        const size = end + 4 + Number(length ?? 0);
-        if (length === undefined) { listener.done({ ok: false, bytes: 0, text: head }); break; }
-        if (data.length < size) break;
+        if (length === undefined) { this.listener.done({ ok: false, bytes: 0, text: head }); return; }
         const ok = head.startsWith('HTTP/1.1 200');
-        listener.done({ ok, bytes: size, text: ok ? '' : data.toString('utf8', 0, Math.min(size, 1000)) });
-        data = data.subarray(size);
+        this.current = { size: end + 4 + Number(length), missing: Number(length), ok, text: ok ? '' : head };
+        data = data.subarray(end + 4);
       }
-      this.rest = data.length > 0 ? data : undefined;
-    });
+      if (this.current.missing === 0) this.listener.done({ ok: this.current.ok, bytes: this.current.size, text: this.current.text });
+    }
   }
   opened(): Promise<void> { return new Promise((resolve) => { this.socket.once('connect', () => { resolve(); }); this.socket.once('error', () => { resolve(); }); }); }
   send(request: Buffer): void { this.socket.write(request); }
@@ -77,6 +92,9 @@ async function run(order: LoadOrder): Promise<LoadReport> {
     },
   }));
   await Promise.all(connections.map((connection) => connection.opened()));
+  // A core that sleeps between two answers must be woken by the server under test, at its cost, and the more often the slower it is.
+  const stayAwake = (): void => { if (running) setImmediate(stayAwake); };
+  stayAwake();
   const began = performance.now();
   const until = began + order.seconds * 1000;
   if (order.rate === undefined) {
@@ -111,4 +129,5 @@ async function run(order: LoadOrder): Promise<LoadReport> {
 
 process.on('message', (order: LoadOrder) => { void (async () => { process.send?.(await run(order)); })(); });
 process.on('disconnect', () => { process.exit(); });
-process.send?.({ port: 0 });
+const { listening } = await import(new URL('./backend.ts', import.meta.url).href) as typeof Backend;
+process.send?.({ port: await listening });

@@ -1,5 +1,6 @@
 // `npm run bench`: what each rung of the gateway costs against a bare proxy that does the same call and nothing else.
-// One process each for the server under test (core 0) and for the backend and the load (core 1), as far as the machine allows.
+// A fresh process for each server under test (core 0), one for backend and load (core 1), as far as the machine allows. What is compared is the CPU
+// time of a call, user and system, of the server's process: wall-clock time on a shared machine says more of the neighbours.
 //   npm run bench -- [--rounds N] [--seconds S] [--save]
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,19 +10,24 @@ import { parseArgs } from 'node:util';
 import type { LoadOrder, LoadReport } from './load.ts';
 import type { GatewayReady, Rung } from './gateway.ts';
 
-const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '3' }, save: { type: 'boolean', default: false } } });
-const ROUNDS = Math.min(9, Math.max(1, Number(options.rounds)));
+const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '1' }, save: { type: 'boolean', default: false } } });
+const ROUNDS = Math.min(30, Math.max(1, Number(options.rounds)));
 const SECONDS = Math.min(10, Math.max(1, Number(options.seconds)));
 /** Until the optimizing compiler has seen every path: the first three seconds run at half speed. */
 const WARM_UP_SECONDS = 6;
 const CONNECTIONS = 64;
 const LOAD_SHARE = 0.7;
-const RUNGS: readonly { readonly name: string; readonly rung: Rung }[] = [
-  { name: 'codec', rung: { jwt: false, validation: false, observed: false } },
-  { name: '+JWT', rung: { jwt: true, validation: false, observed: false } },
-  { name: '+validation', rung: { jwt: true, validation: true, observed: false } },
-  { name: '+metrics and logs', rung: { jwt: true, validation: true, observed: true } },
+/** What each rung adds to the one before it. A new one is a line here and an option of `Rung` in gateway.ts. */
+const STEPS: readonly { readonly name: string; readonly adds: Partial<Rung> }[] = [
+  { name: 'codec', adds: {} },
+  { name: '+JWT', adds: { jwt: true } },
+  { name: '+validation', adds: { validation: true } },
+  { name: '+metrics and logs', adds: { observed: true } },
 ];
+const rungs = (): { name: string; rung: Rung }[] => {
+  let rung: Rung = { jwt: false, validation: false, observed: false };
+  return STEPS.map(({ name, adds }) => ({ name, rung: (rung = { ...rung, ...adds }) }));
+};
 
 const here = import.meta.dirname;
 const pinnable = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0', 'true']).status === 0;
@@ -53,14 +59,14 @@ function ask<T>(child: ChildProcess, question: object): Promise<T> {
 }
 interface Usage { readonly cpu: NodeJS.CpuUsage; readonly rss: number }
 
-interface Sample extends LoadReport { /** Of one core, by the server under test. */ readonly cores: number; readonly rssMiB: number; /** Calls per second of that core's time. */ readonly perCore: number }
+interface Sample extends LoadReport { /** Of one core, by the server under test. */ readonly cores: number; readonly rssMiB: number; /** CPU time of one call, in microseconds. */ readonly cpuUs: number }
 async function drive(load: ChildProcess, server: Server, order: Omit<LoadOrder, 'port'>): Promise<Sample> {
   const before = await ask<Usage>(server.child, {});
   const report = await ask<LoadReport>(load, { ...order, port: server.port });
   const after = await ask<Usage>(server.child, {});
   if (report.failures > 0) throw new Error(`${report.failures} of ${report.calls + report.failures} answers were wrong; the first: ${report.firstFailure}`);
   const cpuSeconds = (after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system) / 1e6;
-  return { ...report, cores: cpuSeconds / report.seconds, rssMiB: after.rss / 1048576, perCore: report.calls / cpuSeconds };
+  return { ...report, cores: cpuSeconds / report.seconds, rssMiB: after.rss / 1048576, cpuUs: cpuSeconds / report.calls * 1e6 };
 }
 
 /** 1,000 different argument values, and every bearer token in turn. */
@@ -98,61 +104,62 @@ async function answerOf(port: number, request: string): Promise<{ content: unkno
 }
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+/** The mean of the lowest third: neighbours on the machine only ever add to a time. */
+const quiet = (numbers: readonly number[]): number => {
+  const least = numbers.toSorted((a, b) => a - b).slice(0, Math.ceil(numbers.length / 3));
+  return least.reduce((sum, number) => sum + number, 0) / least.length;
+};
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
 
 async function main(): Promise<void> {
   const began = performance.now();
-  const backend = await start<Server>('backend.ts', 1);
-  const { child: load } = await start<Server>('load.ts', 1);
-  const bare = await start<Server>('bare.ts', 0, [String(backend.port)]);
-  const gateways: (Server & GatewayReady & { name: string })[] = [];
-  for (const { name, rung } of RUNGS) gateways.push({ name, ...(await start<GatewayReady>('gateway.ts', 0, [String(backend.port), JSON.stringify(rung)])) });
-
-  const [plain = ''] = callRequests([]);
-  const reference = JSON.stringify(await answerOf(bare.port, plain));
-  for (const gateway of gateways) {
-    const same = JSON.stringify(await answerOf(gateway.port, callRequests(gateway.tokens)[0] ?? ''));
-    if (same !== reference) throw new Error(`${gateway.name} answers ${same}, the bare proxy ${reference}`);
-  }
+  const { child: load, port: backendPort } = await start<Server>('load.ts', 1);
+  const bare = await start<Server>('bare.ts', 0, [String(backendPort)]);
+  const gatewayOf = (rung: Rung): Promise<GatewayReady & Server> => start<GatewayReady>('gateway.ts', 0, [String(backendPort), JSON.stringify(rung)]);
   const bareRequests = callRequests([]);
+  const reference = JSON.stringify(await answerOf(bare.port, bareRequests[0] ?? ''));
   const closed = { connections: CONNECTIONS, seconds: SECONDS };
+  const latency = async (server: Server, requests: readonly string[], most: number): Promise<Sample> => drive(load, server, { requests, connections: 256, seconds: 4, rate: most * LOAD_SHARE });
+  const rowOf = async (name: string, on: { server: Server; requests: readonly string[]; own: readonly Sample[]; reference: readonly Sample[] }): Promise<Row> => {
+    const callsPerSecond = median(on.own.map(({ calls, seconds }) => calls / seconds));
+    const calm = await latency(on.server, on.requests, callsPerSecond);
+    const cpuUs = quiet(on.own.map((sample) => sample.cpuUs));
+    return {
+      name, cpuUs, callsPerSecond, ratio: quiet(on.reference.map((sample) => sample.cpuUs)) / cpuUs, callsRatio: callsPerSecond / median(on.reference.map(({ calls, seconds }) => calls / seconds)),
+      p50Ms: calm.p50Ms, p99Ms: calm.p99Ms, rssMiB: Math.max(calm.rssMiB, ...on.own.map(({ rssMiB }) => rssMiB)),
+    };
+  };
   await drive(load, bare, { requests: bareRequests, connections: CONNECTIONS, seconds: WARM_UP_SECONDS });
-  for (const gateway of gateways) await drive(load, gateway, { requests: callRequests(gateway.tokens), connections: CONNECTIONS, seconds: WARM_UP_SECONDS });
 
-  // Bare before each rung, so that a machine that slows down slows both.
-  const bareSamples: Sample[] = [];
-  const samples = new Map<string, { sample: Sample; ratio: number }[]>();
-  for (let turn = 0; turn < ROUNDS; turn++) {
-    for (const gateway of gateways) {
-      const reached = await drive(load, bare, { requests: bareRequests, ...closed });
-      const sample = await drive(load, gateway, { requests: callRequests(gateway.tokens), ...closed });
-      bareSamples.push(reached);
-      samples.set(gateway.name, [...(samples.get(gateway.name) ?? []), { sample, ratio: sample.perCore / reached.perCore }]);
+  const rows: Row[] = [];
+  const allBare: Sample[] = [];
+  for (const { name, rung } of rungs()) {
+    const gateway = await gatewayOf(rung);
+    const requests = callRequests(gateway.tokens);
+    const same = JSON.stringify(await answerOf(gateway.port, requests[0] ?? ''));
+    if (same !== reference) throw new Error(`${name} answers ${same}, the bare proxy ${reference}`);
+    await drive(load, gateway, { requests, connections: CONNECTIONS, seconds: WARM_UP_SECONDS });
+    const bareSamples: Sample[] = [];
+    const own: Sample[] = [];
+    for (let turn = 0; turn < ROUNDS; turn++) {
+      bareSamples.push(await drive(load, bare, { requests: bareRequests, ...closed }));
+      own.push(await drive(load, gateway, { requests, ...closed }));
     }
+    allBare.push(...bareSamples);
+    rows.push(await rowOf(name, { server: gateway, requests, own, reference: bareSamples }));
+    gateway.child.removeAllListeners('exit').kill('SIGKILL');
   }
-  const latency = async (server: Server, requests: readonly string[], most: number): Promise<Sample> => drive(load, server, { requests, connections: 256, seconds: SECONDS + 1, rate: most * LOAD_SHARE });
+  rows.unshift(await rowOf('bare', { server: bare, requests: bareRequests, own: allBare, reference: allBare }));
 
-  const bareMost = median(bareSamples.map(({ perCore }) => perCore));
-  const bareCalls = median(bareSamples.map(({ calls, seconds }) => calls / seconds));
-  const bareLatency = await latency(bare, bareRequests, bareCalls);
-  const rows = [{ name: 'bare', perCore: bareMost, callsPerSecond: bareCalls, cores: median(bareSamples.map(({ cores }) => cores)), ratio: 1, p50Ms: bareLatency.p50Ms, p99Ms: bareLatency.p99Ms, rssMiB: bareLatency.rssMiB }];
-  for (const gateway of gateways) {
-    const own = samples.get(gateway.name) ?? [];
-    const callsPerSecond = median(own.map(({ sample }) => sample.calls / sample.seconds));
-    const calm = await latency(gateway, callRequests(gateway.tokens), callsPerSecond);
-    rows.push({
-      name: gateway.name, perCore: median(own.map(({ sample }) => sample.perCore)), callsPerSecond, cores: median(own.map(({ sample }) => sample.cores)),
-      ratio: median(own.map(({ ratio }) => ratio)), p50Ms: calm.p50Ms, p99Ms: calm.p99Ms, rssMiB: Math.max(calm.rssMiB, ...own.map(({ sample }) => sample.rssMiB)),
-    });
-  }
-  const lists: { tools: number; answersPerSecond: number; bytesEach: number; p99Ms: number }[] = [];
+  const lists: List[] = [];
   for (const pageSize of [1000, 100]) {
-    const gateway = await start<GatewayReady>('gateway.ts', 0, [String(backend.port), JSON.stringify({ jwt: true, validation: true, observed: true, tools: 1000, pageSize })]);
+    const gateway = await gatewayOf({ jwt: true, validation: true, observed: true, tools: 1000, pageSize });
     const requests = listRequests(gateway.tokens);
-    await drive(load, gateway, { requests, connections: 16, seconds: 1 });
-    const done = await drive(load, gateway, { requests, connections: 16, seconds: SECONDS });
-    lists.push({ tools: pageSize, answersPerSecond: done.calls / done.seconds, bytesEach: done.bytes / done.calls, p99Ms: done.p99Ms });
-    gateway.child.kill('SIGKILL');
+    await drive(load, gateway, { requests, connections: 16, seconds: WARM_UP_SECONDS });
+    const samples: Sample[] = [];
+    for (let turn = 0; turn < ROUNDS; turn++) samples.push(await drive(load, gateway, { requests, connections: 16, seconds: SECONDS }));
+    lists.push({ tools: pageSize, answersPerSecond: median(samples.map(({ calls, seconds }) => calls / seconds)), cpuUs: quiet(samples.map(({ cpuUs }) => cpuUs)), bytesEach: (samples[0]?.bytes ?? 0) / (samples[0]?.calls ?? 1), p99Ms: median(samples.map(({ p99Ms }) => p99Ms)) });
+    gateway.child.removeAllListeners('exit').kill('SIGKILL');
   }
 
   const machine = {
@@ -170,21 +177,22 @@ async function main(): Promise<void> {
   console.log(JSON.stringify(summary));
 }
 
-interface Row { readonly name: string; readonly perCore: number; readonly callsPerSecond: number; readonly cores: number; readonly ratio: number; readonly p50Ms: number; readonly p99Ms: number; readonly rssMiB: number }
-function print(rows: readonly Row[], lists: readonly { tools: number; answersPerSecond: number; bytesEach: number; p99Ms: number }[], machine: object, seconds: number): void {
+interface Row { readonly name: string; readonly cpuUs: number; readonly callsPerSecond: number; /** Of bare, by CPU time and by calls per second. */ readonly ratio: number; readonly callsRatio: number; readonly p50Ms: number; readonly p99Ms: number; readonly rssMiB: number }
+interface List { readonly tools: number; readonly answersPerSecond: number; readonly cpuUs: number; readonly bytesEach: number; readonly p99Ms: number }
+function print(rows: readonly Row[], lists: readonly List[], machine: object, seconds: number): void {
   console.log(Object.entries(machine).map(([key, value]) => `${key}: ${String(value)}`).join(' · '));
-  console.log(`\nrung                calls/s  calls/s per core  of bare  cost µs   p50 ms  p99 ms at ${LOAD_SHARE * 100} %  RSS MiB`);
-  let previous = rows[0]?.perCore ?? 0;
+  console.log(`\nrung                CPU µs a call    adds  of bare   calls/s  of bare   p50 ms  p99 ms at ${LOAD_SHARE * 100} %  RSS MiB`);
+  let previous = 0;
   for (const row of rows) {
-    const cost = 1e6 / row.perCore - 1e6 / previous;
-    console.log([row.name.padEnd(18), Math.round(row.callsPerSecond).toString().padStart(8), Math.round(row.perCore).toString().padStart(17), row.ratio.toFixed(3).padStart(8),
-      (row.name === 'bare' ? (1e6 / row.perCore).toFixed(1) : `${cost < 0 ? '' : '+'}${cost.toFixed(1)}`).padStart(8), row.p50Ms.toFixed(2).padStart(8), row.p99Ms.toFixed(2).padStart(7), Math.round(row.rssMiB).toString().padStart(16)].join(' '));
-    previous = row.perCore;
+    const cost = row.cpuUs - previous;
+    console.log([row.name.padEnd(18), row.cpuUs.toFixed(1).padStart(14), (previous === 0 ? '' : `${cost < 0 ? '' : '+'}${cost.toFixed(1)}`).padStart(7), row.ratio.toFixed(3).padStart(8),
+      Math.round(row.callsPerSecond).toString().padStart(9), row.callsRatio.toFixed(3).padStart(8), row.p50Ms.toFixed(2).padStart(8), row.p99Ms.toFixed(2).padStart(7), Math.round(row.rssMiB).toString().padStart(16)].join(' '));
+    previous = row.cpuUs;
   }
-  for (const { tools, answersPerSecond, bytesEach, p99Ms } of lists) {
-    console.log(`tools/list of 1,000 tools, ${tools} a page: ${Math.round(answersPerSecond)} answers/s of ${Math.round(bytesEach / 1024)} KiB, p99 ${p99Ms.toFixed(1)} ms at 16 connections`);
+  for (const { tools, answersPerSecond, cpuUs, bytesEach, p99Ms } of lists) {
+    console.log(`tools/list of 1,000 tools, ${tools} a page: ${Math.round(answersPerSecond)} answers/s of ${Math.round(bytesEach / 1024)} KiB, ${Math.round(cpuUs)} µs of CPU each, p99 ${p99Ms.toFixed(1)} ms at 16 connections`);
   }
-  console.log(`\n${seconds.toFixed(0)} s in all. "calls/s per core": answers divided by the CPU time of the server under test. "cost": CPU time that the rung adds to one call.\n`);
+  console.log(`\n${seconds.toFixed(0)} s in all. CPU: user and system time of the server under test; of ${ROUNDS} samples of ${SECONDS} s the lowest third, alternating with bare.\n`);
 }
 
 await main().then(() => { process.exit(0); }, (error: unknown) => { console.error(`bench: ${error instanceof Error ? error.message : String(error)}`); process.exit(1); });

@@ -31,10 +31,11 @@ class Watch {
   readonly #backendName: string | undefined;
   readonly #method: string;
 
-  constructor(private readonly metrics: Metrics, private readonly name: string, kind: Target['kind'], backend: Target['backend'] | undefined, api: string | undefined) {
+  constructor(private readonly metrics: Metrics, private readonly name: string, { kind, target, api }: Pick<Ending['reached'], 'kind' | 'target' | 'api'>) {
+    const backend = target?.backend;
     if (kind === 'tool') this.#seconds = metrics.toolSeconds.of(name);
     const isRemote = backend?.kind === 'rest' || backend?.kind === 'fetch';
-    this.#backendName = isRemote ? api ?? backend.kind : undefined;
+    this.#backendName = isRemote ? api?.name ?? backend.kind : undefined;
     this.#method = backend?.kind === 'rest' ? backend.method : 'GET';
   }
 
@@ -60,11 +61,12 @@ class Watch {
 /** One line and a few additions for each ending. */
 export function observeCalls(logger: Logger, metrics: Metrics | undefined, called: CalledRequests): Settlement {
   const watches = new WeakMap<Target, Watch>();
-  const watchOf = (on: Metrics, { target, kind, api }: Ending['reached']): Watch => {
+  const watchOf = (on: Metrics, reached: Ending['reached']): Watch => {
+    const { target } = reached;
     // What was not found has no name that may become a label.
-    if (!target) return new Watch(on, 'unknown', kind, undefined, undefined);
+    if (!target) return new Watch(on, 'unknown', reached);
     let watch = watches.get(target);
-    if (!watch) watches.set(target, watch = new Watch(on, target.name, kind, target.backend, api?.name));
+    if (!watch) watches.set(target, watch = new Watch(on, target.name, reached));
     return watch;
   };
   return {

@@ -44,7 +44,12 @@ const mcpRoutes = (options: McpDoorOptions) => (scope: FastifyInstance): Promise
     if (fault === undefined) return done();
     reply.code(403).header('content-type', 'application/json').send(rpcError(undefined, RPC.invalidRequest, fault, { correlation_id: request.id }));
   });
-  scope.addHook('onSend', (_request, reply, payload, done) => { releaseHead(reply); done(null, payload); });
+  scope.addHook('onSend', (request, reply, payload, done) => {
+    releaseHead(reply);
+    // What a hook of the whole server refuses (401, 429) is said in its shape, with the id that a person may have to quote, as in every error here.
+    const isRefusal = reply.statusCode >= 400 && typeof payload === 'string' && payload.startsWith('{"detail":') && payload.endsWith('}');
+    done(null, isRefusal ? `${payload.slice(0, -1)},"correlation_id":${JSON.stringify(request.id)}}` : payload);
+  });
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     const status = error.statusCode ?? 500;
     const data = { correlation_id: request.id, ...(status === 413 ? { code: 'PAYLOAD_TOO_LARGE', max_size_kb: bodyLimit / 1024 } : {}) };
