@@ -181,6 +181,36 @@ describe('what is globex\'s', () => {
     expect((await ask(world, owner.token, legacy('ping', {}, known.session))).status).toBe(200);
   });
 
+  it('is told to no stream of another tenant: of two changes it hears its own', { timeout: 60_000 }, async () => {
+    const asked = modern('subscriptions/listen', { notifications: { promptsListChanged: true, resourcesListChanged: true, resourceSubscriptions: [known.uri] } });
+    const gone = new AbortController();
+    const stream = await fetch(`${world.url}${asked.path}`, { method: 'POST', signal: gone.signal, headers: { ...asked.headers, 'content-type': 'application/json', authorization: `Bearer ${strangers[1]?.token ?? ''}` }, body: JSON.stringify(asked.body) });
+    const admin = await world.token('cpi-admin');
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of stream.body ?? []) {
+      const acknowledged = text.includes('acknowledged');
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (!acknowledged && text.includes('acknowledged')) {
+        await json(admin, { method: 'PUT', path: `/admin/v1/tenants/globex/resources/${known.resourceId}`, body: { uri: known.uri, name: MARKER, content: { text: `${MARKER} changed` } } });
+        await post(admin, '/admin/v1/tenants/globex/resources', { uri: 'note://gxvault/new', name: MARKER, content: { text: MARKER } });
+        await post(admin, '/admin/v1/tenants/acme/prompts', { name: 'axthing_new', messages: [{ role: 'user', text: 'x' }] });
+      }
+      if (text.includes('prompts/list_changed')) break;
+    }
+    gone.abort();
+    expect(text).not.toMatch(/notifications\/resources/);
+    expect(text).not.toContain(MARKER);
+  });
+
+  it('is the platform administrator\'s to see, and to call it is its own tenant\'s alone', async () => {
+    const admin = await world.token('cpi-admin');
+    const seen = async (path: string): Promise<Answer> => ask(world, admin, { method: 'GET', path });
+    expect((await seen('/admin/v1/tenants/globex')).body).toContain(MARKER);
+    expect((await seen(`/mcp/v1/tools?tenant_id=globex&search=${known.tool}`)).body).toContain(known.tool);
+    expect((await ask(world, admin, { method: 'POST', path: `/mcp/v1/tools/${known.tool}/invoke`, body: { arguments: {} } })).status).toBe(404);
+  });
+
   it('is no row to a transaction of another tenant, whatever it asks of which table', async () => {
     const database = world.app.get<SqlDatabase>(SQL_DATABASE, { strict: false });
     const [acme, globex] = [tenantSlug('acme'), tenantSlug('globex')];

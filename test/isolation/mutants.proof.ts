@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { MUTANTS } from './mutants.js';
 
 const run = promisify(execFile);
@@ -23,9 +23,12 @@ async function red(mutant: number): Promise<readonly string[]> {
 }
 
 describe('without the guard that', () => {
+  /** What is red with every guard in place, such as a route that is new and not classified yet, proves nothing. */
+  let before: ReadonlySet<string>;
+  beforeAll(async () => { before = new Set(await red(-1)); console.info(`with every guard: ${before.size} red`); });
   it.each(MUTANTS.map(({ guard }, at) => [guard, at] as const))('%s, a case of the matrix is red', async (guard, at) => {
-    const cases = await red(at);
-    console.info(`${guard}: ${cases.length} red`);
+    const cases = (await red(at)).filter((title) => !before.has(title));
+    console.info(`${guard}: ${cases.join('; ')}`);
     expect(cases.length).toBeGreaterThan(0);
   });
 });

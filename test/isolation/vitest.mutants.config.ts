@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { MUTANTS } from './mutants.js';
 
-/** The matrix on a product that lacks one guard, the one whose number is `STOA_MUTANT`. Nothing is written: the source is changed as it is read. */
+/** The matrix on a product that lacks one guard, the one whose number is `STOA_MUTANT` (-1: none). Nothing is written: the source is changed as it is read. */
 const mutant = MUTANTS[Number(process.env['STOA_MUTANT'])];
 export default defineConfig({
   root: new URL('../..', import.meta.url).pathname,
@@ -15,5 +15,5 @@ export default defineConfig({
       return code.replace(mutant.find, () => mutant.without);
     },
   }],
-  test: { include: [mutant ? 'test/isolation/isolation.test.ts' : 'test/isolation/mutants.proof.ts'], testTimeout: 300_000, hookTimeout: 120_000 },
+  test: { include: [process.env['STOA_MUTANT'] !== undefined ? 'test/isolation/isolation.test.ts' : 'test/isolation/mutants.proof.ts'], testTimeout: 300_000, hookTimeout: 120_000 },
 });
