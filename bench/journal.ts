@@ -94,7 +94,7 @@ let request = 0;
 const call = (): ValidatedCall => ({ requestId: `0199d1b2-7c5e-7aaa-9000-${String(request += 1).padStart(12, '0')}`, door: 'mcp', principal, kind: 'tool', name: 'weather_forecast', arguments: { city: 'Paris', days: 3 }, input: {}, exchange, consumer: 'claude-desktop', startedAt: performance.now(), target, api, revision: 12, decision }) as unknown as ValidatedCall;
 const lines = new CallLines('0123456789abcde');
 const headOf = (seq: number): string => lines.head(seq, Date.now(), call(), ',"arguments":{"city":"Paris","days":3}');
-const tailOf = (): string => tail('success', true, { requestBytes: 25, responseBytes: 345, backendMs: 12, totalMs: 14, attempts: 1 }, undefined, true);
+const tailOf = (): string => tail('success', true, { requestBytes: 25, responseBytes: 345, backendMs: 12, totalMs: 14, attempts: 1 }, { denial: undefined, decided: true });
 
 const inFolder = async <T>(parent: string, work: (directory: string) => Promise<T>): Promise<T> => {
   const directory = await mkdtemp(join(parent, 'bench-journal-'));
@@ -132,6 +132,9 @@ async function paced(run: () => Promise<void>, perMs: number, total: number): Pr
   return waits;
 }
 
+/** All that a call is without its record. */
+async function bare(): Promise<void> { const one = call(); await turn(); endingOf(one, ''); await turn(); }
+
 async function speed(): Promise<void> {
   console.log('store               in flight   calls/s   µs main   µs all threads   p50 ms   p99 ms');
   for (const flight of [64, 512]) {
@@ -151,8 +154,7 @@ async function speed(): Promise<void> {
     await inFolder(tmpdir(), async (directory) => {
       const journal = await openJournal(directory);
       const meter = new JournalMeter({ journal, lines: new CallLines(journal.source.slice(-15)) });
-      const bare = async (): Promise<void> => { const one = call(); await turn(); const ending = endingOf(one, ''); if (ending.durationMs < 0) throw new Error(); await turn(); };
-      const run = async (): Promise<void> => { const one = call(); const callId = await meter.intent(one); await turn(); await meter.settle(endingOf(one, String(callId))); };
+      const run = async (): Promise<void> => { const one = call(); const callId = await meter.intent(one); await turn(); await meter.settle(endingOf(one, typeof callId === 'string' ? callId : '')); };
       await saturate(bare, flight, 50_000);
       await saturate(run, flight, 50_000);
       const without = await saturate(bare, flight, 100_000);
@@ -196,12 +198,12 @@ async function found(name: string, directory: string): Promise<ReadonlySet<numbe
   return settled;
 }
 
+const told = (message: object): void => { process.send?.(message); };
 async function child(name: string, directory: string, mode: string): Promise<void> {
   const store = await STORES[name]?.(directory);
   if (!store) throw new Error(`no store ${name}`);
   let seq = 0;
   let failed = 0;
-  const told = (message: object): void => { process.send?.(message); };
   const worker = async (until: () => boolean): Promise<void> => {
     while (!until()) {
       const mine = seq += 1;

@@ -58,19 +58,20 @@ export const segmentsIn = async (directory: string): Promise<string[]> => (await
 export type Operation = 'create' | 'write' | 'sync' | 'syncFolder' | 'truncate';
 export interface Fault { readonly code: string; /** Bytes that a failing write still writes. */ readonly partly?: number }
 
+const thrown = ({ code }: Fault): Error => Object.assign(new Error(`${code}: injected`), { code });
+
 /** The system's files, and a fault where `fails` says so; it is asked with the operation and how many of them there were. */
 export function faultyFiles(fails: (operation: Operation, count: number) => Fault | undefined): JournalFiles & { readonly counts: Record<Operation, number> } {
   const counts: Record<Operation, number> = { create: 0, write: 0, sync: 0, syncFolder: 0, truncate: 0 };
   const fault = (operation: Operation): Fault | undefined => fails(operation, counts[operation] += 1);
-  const thrown = ({ code }: Fault): Error => Object.assign(new Error(`${code}: injected`), { code });
   const check = (operation: Operation): void => { const found = fault(operation); if (found) throw thrown(found); };
   return {
     ...systemFiles, counts,
     create: (path) => { check('create'); return systemFiles.create(path); },
-    write: (file, bytes, offset, length, position) => {
+    write: (file, bytes, position) => {
       const found = fault('write');
-      if (!found) return systemFiles.write(file, bytes, offset, length, position);
-      if (found.partly !== undefined && found.partly > 0) return systemFiles.write(file, bytes, offset, Math.min(length, found.partly), position);
+      if (!found) return systemFiles.write(file, bytes, position);
+      if (found.partly !== undefined && found.partly > 0) return systemFiles.write(file, bytes.subarray(0, found.partly), position);
       throw thrown(found);
     },
     truncate: (file, length) => { check('truncate'); systemFiles.truncate(file, length); },

@@ -58,8 +58,8 @@ export class CallLines {
   }
 }
 
-/** `denial.decision` is told where the head tells of none: policy said no. */
-export function tail(outcome: CallOutcome, invoked: boolean, units: CallUnits, denial: Denial | undefined, decided: boolean): string {
+/** What stopped the call, if anything did; its decision is told unless the head tells of one (`decided`). */
+export function tail(outcome: CallOutcome, invoked: boolean, units: CallUnits, { denial, decided }: { readonly denial: Denial | undefined; readonly decided: boolean }): string {
   const refused = denial?.decision;
   const said: RecordedDecision | undefined = refused && !decided
     ? { effect: 'deny', ruleId: refused.ruleId, revision: refused.policyRevision, ...(denial.reason === undefined ? {} : { reason: denial.reason }) } : undefined;

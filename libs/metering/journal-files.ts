@@ -12,7 +12,7 @@ export interface JournalFiles {
   /** A new file, mode 0600; throws where one is. */
   create(path: string): number;
   /** May write less than asked, as write(2) may. */
-  write(file: number, bytes: Uint8Array, offset: number, length: number, position: number): number;
+  write(file: number, bytes: Uint8Array, position: number): number;
   truncate(file: number, length: number): void;
   /** fdatasync(2) */
   sync(file: number): Promise<void>;
@@ -27,7 +27,7 @@ export interface JournalFiles {
 export const systemFiles: JournalFiles = {
   makeFolder: (path) => { mkdirSync(path, { recursive: true, mode: 0o700 }); },
   create: (path) => openSync(path, 'wx', 0o600),
-  write: (file, bytes, offset, length, position) => writeSync(file, bytes, offset, length, position),
+  write: (file, bytes, position) => writeSync(file, bytes, 0, bytes.length, position),
   truncate: (file, length) => { ftruncateSync(file, length); },
   sync: promisify(fdatasync),
   syncFolder: async (path) => {

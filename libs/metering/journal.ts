@@ -189,7 +189,7 @@ export class Journal {
     if (file === undefined) throw new Error(`${segment.path} is closed`);
     try {
       for (let done = 0; done < length;) {
-        const wrote = files.write(file, bytes, done, length - done, segment.size + done);
+        const wrote = files.write(file, bytes.subarray(done, length), segment.size + done);
         if (wrote <= 0) throw new Error('nothing was written');
         done += wrote;
       }

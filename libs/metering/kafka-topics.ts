@@ -10,9 +10,6 @@ export interface TopicNames {
   /** What people should hear of: spent budgets, quarantined events. */
   readonly alerts: string;
 }
-export const DEFAULT_TOPICS: TopicNames = {
-  events: 'stoa.metering.events', audit: 'stoa.audit.events', deadLetter: 'stoa.metering.dead-letter', alerts: 'stoa.metering.alerts',
-};
 
 export interface TopicSettings {
   /** Of the events' topic; the audit topic has half as many, the others three at most. */

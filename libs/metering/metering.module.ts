@@ -13,6 +13,7 @@ export interface MeteringModuleOptions extends Omit<MeteringOptions, 'sink' | 'l
   readonly drainMs: number;
 }
 
+const optional = (token: symbol): { token: symbol; optional: true } => ({ token, optional: true });
 const METERING = Symbol('Metering');
 const DRAIN_MS = Symbol('MeteringModule drainMs');
 
@@ -22,7 +23,6 @@ export class MeteringModule implements OnApplicationBootstrap, OnApplicationShut
   constructor(@Inject(METERING) private readonly metering: Metering, @Inject(DRAIN_MS) private readonly drainMs: number) {}
 
   static with({ kafka, drainMs, ...options }: MeteringModuleOptions): DynamicModule {
-    const optional = (token: symbol): { token: symbol; optional: true } => ({ token, optional: true });
     const open = (log: Log, ledger?: RecordSink, audit?: RecordSink, redactor?: Redactor): Promise<Metering> => openMetering({
       ...options, log, sink: allSinks([kafka ? new KafkaSink({ ...kafka, log }) : undefined, ledger, audit]), redactArguments: redactor?.redactArguments?.bind(redactor),
     });

@@ -94,10 +94,11 @@ const readiness = (journal: Journal, shipper: Shipper | undefined): ReadinessChe
   },
 });
 
+const gauge = (name: string, help: string, read: () => number): Reading => ({ name, help, type: 'gauge', read });
+const counter = (name: string, help: string, read: () => number): Reading => ({ name, help, type: 'counter', read });
+
 function readingsOf(journal: Journal, shipper: Shipper | undefined): readonly Reading[] {
   const { commits } = journal;
-  const gauge = (name: string, help: string, read: () => number): Reading => ({ name, help, type: 'gauge', read });
-  const counter = (name: string, help: string, read: () => number): Reading => ({ name, help, type: 'counter', read });
   return [
     gauge('journal_bytes', 'Bytes of the journal on disk.', () => journal.bytes),
     gauge('journal_refusing', '1 while calls are refused because they could not be put on record.', () => (journal.refusal === undefined ? 0 : 1)),

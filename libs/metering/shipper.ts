@@ -182,7 +182,7 @@ export class Shipper implements RecordSource {
       cursor.acknowledge(records);
       this.shipped += records.length;
       if (cursor === this.live) for (const { seq } of records) this.arrived(seq);
-      this.advance(cursor, bootId);
+      return this.advance(cursor, bootId);
     });
     const tracked: Promise<void> = flight.finally(() => { this.flights.delete(tracked); });
     tracked.catch(() => undefined);
@@ -224,7 +224,7 @@ export class Shipper implements RecordSource {
     this.positions[bootId] = position;
     const done = cursor === this.live ? this.options.journal.readable().filter(({ number }) => number < position.segment) : [];
     // What is deleted before it is known that it was taken would be missed after a restart.
-    void this.save(done.length > 0).then((saved) => { if (saved) for (const { path } of done) this.options.journal.release(path); });
+    void this.save(done.length > 0).then((saved) => { if (saved) for (const { path } of done) this.options.journal.release(path); return saved; });
   }
 
   /** Where it is lost, records are handed on once more: nothing else depends on it. */

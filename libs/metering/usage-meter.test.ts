@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
+import type { BackendAnswer } from '#libs/core/call.js';
 import type { CallRecord } from '#libs/core/call-record.js';
 import { Denial, type ErrorCode, Unavailable } from '#libs/core/errors.js';
 import { eventId, usageEvent } from '#libs/core/usage-events.js';
@@ -27,7 +27,7 @@ const recordOf = (work: (meter: JournalMeter) => Promise<unknown>, options: Part
 /** From the intent on. */
 const called = (over: Parameters<typeof aCall>[0] = {}, answer: BackendAnswer | undefined = ANSWER, denial?: Denial, options: Partial<JournalMeterOptions> = {}): Promise<CallRecord> => recordOf(async (meter) => {
   const call = aCall({ startedAt: 300, ...over });
-  const callId = await meter.intent(call as ValidatedCall);
+  const callId = await meter.intent(call);
   if (typeof callId !== 'string') throw new Error('refused');
   await meter.settle(endingOf({ ...call, callId }, answer, denial));
 }, options);
@@ -91,9 +91,10 @@ describe('the record of a call', () => {
   });
 });
 
+const redactArguments = (): { value: unknown; replaced: number } => ({ value: { city: 'Paris', password: '[hidden]' }, replaced: 1 });
+
 describe('arguments in records', () => {
   const secret = { city: 'Paris', password: 'hunter2' };
-  const redactArguments = (): { value: unknown; replaced: number } => ({ value: { city: 'Paris', password: '[hidden]' }, replaced: 1 });
   it('are left out where nothing redacts them', async () => {
     const record = await called({ arguments: secret });
     expect(record.arguments).toBeUndefined();
@@ -121,7 +122,7 @@ describe('arguments in records', () => {
 describe('a meter whose journal refuses', () => {
   it('answers UNAVAILABLE before the backend is asked', () => inFolder(async (directory) => {
     const journal = await openJournal(directory, { maxBytes: 1 });
-    const refused = await new JournalMeter({ journal, lines: new CallLines('0'.repeat(15)) }).intent(aCall() as ValidatedCall);
+    const refused = await new JournalMeter({ journal, lines: new CallLines('0'.repeat(15)) }).intent(aCall());
     expect(refused).toBeInstanceOf(Denial);
     expect(refused).toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 1 });
     expect(journal.minted).toBe(0);

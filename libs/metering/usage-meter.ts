@@ -75,7 +75,7 @@ export class JournalMeter implements UsageMeter {
       requestBytes, responseBytes: whole(answer?.bytes ?? 0), backendMs: whole(answer?.latencyMs ?? (invoked ? durationMs : 0)), totalMs: whole(durationMs),
       attempts: answer?.attempts ?? (invoked ? 1 : 0), ...(answer?.units ? { reported: answer.units } : {}),
     };
-    return tail(outcomeOf(ending), invoked, units, denial, reached.decision !== undefined);
+    return tail(outcomeOf(ending), invoked, units, { denial, decided: reached.decision !== undefined });
   }
 
   /** Wall time of a monotonic start: a step of the clock while the call runs does not change when it began. */

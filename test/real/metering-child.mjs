@@ -17,10 +17,10 @@ const target = { kind: 'tool', name: 't', tenant: 'acme', operationClass: 'read'
 const principal = { tenant: 'acme', issuer: 'i', subject: 's', clientId: 'c', roles: new Set(), scopes: new Set(), expiresAt: 2e9 };
 const signal = new AbortController().signal;
 
-let stopping = false;
-process.on('SIGTERM', () => { stopping = true; });
+const stopping = new AbortController();
+process.on('SIGTERM', () => { stopping.abort(); });
 async function work() {
-  while (!stopping) {
+  while (!stopping.signal.aborted) {
     const call = { requestId: 'r', door: 'mcp', principal, kind: 'tool', name: 't', arguments: {}, input: {}, exchange: { signal }, consumer: 'k', startedAt: performance.now(), target, decision: { ruleId: 'r', policyRevision: 'p' } };
     const callId = await metering.meter.intent(call);
     if (typeof callId !== 'string') throw new Error('refused');
