@@ -66,15 +66,16 @@ describe('migrations on Postgres', () => {
   it('bring a database of the previous version up to date with its rows', async () => {
     const previous = await mkdtemp(path.join(tmpdir(), 'stoa-migrations-'));
     await cp('prisma/migrations', previous, { recursive: true });
-    await rm(path.join(previous, ALL[1] ?? ''), { recursive: true });
+    const [newest = ''] = ALL.slice(-1);
+    await rm(path.join(previous, newest), { recursive: true });
     const database = await openDatabase({ url: await server.database() });
-    expect(await migrate(database, previous)).toEqual([ALL[0]]);
+    expect(await migrate(database, previous)).toEqual(ALL.slice(0, -1));
     await rm(previous, { recursive: true });
     const store = databaseControlStore(database);
     await store.createTenant({ slug: slug('acme'), displayName: 'A', description: '' });
     await store.putApi(slug('acme'), draftOf({ tools: [petTool('listPets')] }));
-    await expect(assertMigrated(database)).rejects.toThrow(ALL[1]);
-    expect(await migrate(database)).toEqual([ALL[1]]);
+    await expect(assertMigrated(database)).rejects.toThrow(newest);
+    expect(await migrate(database)).toEqual([newest]);
     await assertMigrated(database);
     expect((await databaseCatalogueSource(database).load(slug('acme')))?.targets.map((target) => target.name)).toContain('listPets');
     await database.close();
