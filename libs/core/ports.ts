@@ -104,6 +104,10 @@ export interface Redactor {
   redact(result: CallResult, call: ValidatedCall): Eventually<CallResult>;
   /** What may be kept of the arguments in records. Left out: nothing is. */
   redactArguments?(args: unknown, target: Target): { readonly value: unknown; readonly replaced: number };
+  /** Of what is said outside results: a denial's message, a progress message. */
+  redactText?(text: string, tenant: TenantSlug | undefined): string;
+  /** The same of JSON values: the data of a log message. */
+  redactValue?(value: unknown, tenant: TenantSlug | undefined): unknown;
 }
 /** Told of each ending exactly once, durable before the reply is sent when it promises so. Must not reject. */
 export interface Settlement { settle(ending: Ending): Eventually<void> }

@@ -28,6 +28,7 @@ import { platformInfo } from './platform/platform-info.js';
 import { tenantsTool } from './platform/tenants-tool.js';
 import { toolsTool } from './platform/tools-tool.js';
 import type { Ports } from './ports.js';
+import { redactedCalls, redactedEndings, redactedMeter, redactingBackends } from './redacting.js';
 import { CalledRequests, observeCalls } from './settlement.js';
 import { measuredPolicy } from './measured-policy.js';
 import { tracedCalls, tracedPolicy } from './spans.js';
@@ -64,19 +65,21 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
   for (const readings of [ports.meteringReadings, ports.ledgerReadings, ports.auditReadings]) if (readings) metrics?.watch(readings);
   const called = new CalledRequests();
-  const backends = backendsOf(ports, options);
+  const redactor = ports.redactor ?? AS_IT_IS;
+  const backends = options.redactRequests === true ? redactingBackends(backendsOf(ports, options), redactor) : backendsOf(ports, options);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
   const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
   const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
   const listing = confinedListing(visibleTargets(catalogue, platform, policy));
-  const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [ports.decisions] : []), observeCalls(logger, metrics, called)];
+  const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [ports.decisions] : []), redactedEndings(observeCalls(logger, metrics, called), redactor)];
   const line = composeCallLine({
     guards: [confined, ...(ports.capabilities ? [ports.capabilities] : []), ...(ports.spending ? [ports.spending] : [])],
     confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),
-    catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter, redactor: ports.redactor ?? AS_IT_IS,
+    catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter && redactedMeter(ports.meter, redactor), redactor,
   }, platform, settlements);
+  const runCall = redactedCalls(line, redactor);
   return {
-    build: options.build, runCall: tracing ? tracedCalls(line, tracing) : line, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, limits: ports.limits, tenants,
+    build: options.build, runCall: tracing ? tracedCalls(runCall, tracing) : runCall, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, limits: ports.limits, tenants,
     off: switchedOff(ports, backends, options),
   };
 }

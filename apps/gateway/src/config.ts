@@ -3,6 +3,7 @@ import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { meteringFields } from '#libs/metering/metering-fields.js';
 import { limitFields } from '#libs/rate-limit/limit-fields.js';
+import { redactionFields } from '#libs/redaction/redaction-fields.js';
 import { capabilityFields } from './capability/capability-fields.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -43,7 +44,7 @@ export const GatewayConfig = z.object({
   ...limitFields,
   sseIdleSeconds: seconds(1, 86_400).default(60).meta({ env: 'SSE_IDLE_SECONDS', description: 'How long a client may leave unread what was sent to its event stream, in seconds; then it is cut off.' }),
   sseMaxLifeSeconds: seconds(1, 86_400).default(3600).meta({ env: 'SSE_MAX_LIFE_SECONDS', description: 'How long one event stream may live, in seconds; then the client opens another.' }),
-  redactionEnabled: flag().prefault('false').meta({ env: 'REDACTION_ENABLED', description: 'Redaction of answers. Not available in this version: `true` stops the start.' }),
+  ...redactionFields,
   mcpEnabled: flag().prefault('true').meta({ env: 'MCP_ENABLED', description: 'The MCP door at /mcp.' }),
   restEnabled: flag().prefault('true').meta({ env: 'REST_ENABLED', description: 'The REST facade at /mcp/v1.' }),
   platformToolsEnabled: flag().prefault('true').meta({ env: 'PLATFORM_TOOLS_ENABLED', description: 'The built-in stoa_* tools.' }),
@@ -85,7 +86,6 @@ export const GatewayConfig = z.object({
   const wrong = (path: string, message: string): void => { context.addIssue({ code: 'custom', path: [path], message }); };
   checkSignIn(config, wrong, config.authEnabled);
   if (!config.authEnabled && config.environment === 'prod') wrong('authEnabled', 'cannot be false where ENVIRONMENT is prod');
-  if (config.redactionEnabled) wrong('redactionEnabled', 'redaction is not available in this version; set it to false');
   if (config.kafkaSaslMechanism !== undefined && (config.kafkaUsername === undefined || config.kafkaPassword === undefined)) wrong('kafkaSaslMechanism', 'needs KAFKA_USERNAME and KAFKA_PASSWORD');
   if (config.corsOrigins.includes('*')) wrong('corsOrigins', 'name each origin; * is refused');
   if (config.drainDelaySeconds > config.drainSeconds) wrong('drainDelaySeconds', 'must not be longer than DRAIN_SECONDS');

@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly platformTools: boolean;
   /** Upper bound of a target's own timeout, in milliseconds. Unset: the target's own counts. */
   readonly maxTimeoutMs?: number;
+  /** Arguments are redacted before their backend sees them. Default: in records alone. */
+  readonly redactRequests?: boolean;
   /** Dependencies of readiness beside those of the modules. */
   readonly checks?: readonly ReadinessCheck[];
   /** Backends beside those of the modules. */

@@ -28,7 +28,7 @@ afterEach(() => app.close());
 
 describe('each module can be switched off by configuration, and the process starts and says so', () => {
   /** What this version does not have yet, or what needs an address to be on. */
-  const ALWAYS = ['metering', 'redaction', 'tracing'];
+  const ALWAYS = ['metering', 'tracing'];
   it.each<{ name: string; env: Environment; says: readonly string[]; gone?: string }>([
     { name: 'nothing', env: {}, says: [] },
     { name: 'authentication', env: { AUTH_ENABLED: 'false' }, says: ['authentication'], gone: '/.well-known/oauth-protected-resource' },
@@ -36,6 +36,7 @@ describe('each module can be switched off by configuration, and the process star
     { name: 'the MCP door', env: { MCP_ENABLED: 'false', AUTH_ENABLED: 'false' }, says: ['authentication', 'MCP door'], gone: '/mcp' },
     { name: 'the REST facade', env: { REST_ENABLED: 'false', AUTH_ENABLED: 'false' }, says: ['authentication', 'REST facade'], gone: '/mcp/v1/tools' },
     { name: 'rate limits', env: { RATE_LIMIT_ENABLED: 'false' }, says: ['rate limits'] },
+    { name: 'redaction', env: { REDACTION_ENABLED: 'false' }, says: ['redaction'] },
     { name: 'platform tools', env: { PLATFORM_TOOLS_ENABLED: 'false' }, says: ['platform tools'] },
     { name: 'the REST backend', env: { REST_BACKEND_ENABLED: 'false' }, says: ['rest backend'] },
     { name: 'the fetch backend', env: { FETCH_BACKEND_ENABLED: 'false' }, says: ['fetch backend'] },
@@ -44,7 +45,7 @@ describe('each module can be switched off by configuration, and the process star
     { name: 'the document backend', env: { DOCUMENT_BACKEND_ENABLED: 'false' }, says: ['document backend'] },
     {
       name: 'everything', env: EVERYTHING_OFF, gone: '/mcp',
-      says: ['authentication', 'rate limits', 'metrics', 'MCP door', 'REST facade', 'platform tools', 'rest backend', 'fetch backend', 'inline backend', 'prompt backend', 'document backend'],
+      says: ['authentication', 'rate limits', 'redaction', 'metrics', 'MCP door', 'REST facade', 'platform tools', 'rest backend', 'fetch backend', 'inline backend', 'prompt backend', 'document backend'],
     },
   ])('$name', async ({ env, says, gone = '/.well-known/nothing' }) => {
     await open(env);

@@ -28,6 +28,8 @@ import { ObservabilityModule } from '#libs/observability/observability.module.js
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { redactionOptions } from '#libs/redaction/redaction-fields.js';
+import { RedactionModule } from '#libs/redaction/redaction.module.js';
 import { ownDataFolder } from '#libs/state/data-folder.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
@@ -63,6 +65,7 @@ class GatewayProcess {
         ...(config.authEnabled && config.capabilityTokensEnabled ? capabilities(config) : []),
         PolicyModule.with(policyOf(config)),
         ...on(config.rateLimitEnabled, () => RateLimitModule.with(rateLimitOptions(config))),
+        ...on(config.redactionEnabled, () => RedactionModule.with(redactionOptions(config))),
         ...on(config.meteringEnabled, () => MeteringModule.with(metered(config))),
         ValidationModule.with(),
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
@@ -73,7 +76,7 @@ class GatewayProcess {
         ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),
         ...on(config.documentBackendEnabled, () => DocumentBackendModule.with()),
         GatewayModule.with({
-          build, environment: config.environment, lifecycle: new Lifecycle(), maxTimeoutMs: config.mcpTimeoutSeconds * 1000, maxBodyBytes: config.maxBodyBytes,
+          build, environment: config.environment, lifecycle: new Lifecycle(), maxTimeoutMs: config.mcpTimeoutSeconds * 1000, redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: config.maxBodyBytes,
           platformTools: config.platformToolsEnabled, rest: config.restEnabled, metricsRoute: config.enableMetrics ? { isPublic: config.metricsPublic } : undefined,
           mcp: config.mcpEnabled ? {
             allowedOrigins: [...config.corsOrigins, ...config.allowedOrigins], allowedHosts: config.allowedHosts.length > 0 ? config.allowedHosts : undefined,

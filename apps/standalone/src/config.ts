@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { generousLimitFields } from '#libs/rate-limit/limit-fields.js';
+import { redactionFields } from '#libs/redaction/redaction-fields.js';
 
 /** The whole configuration of the product in one process; docs/configuration.md is generated from it. */
 export const StandaloneConfig = z.object({
@@ -15,6 +16,7 @@ export const StandaloneConfig = z.object({
   policyDir: z.string().optional().meta({ env: 'POLICY_DIR', description: 'Folder of policies: *.yaml and *.rego for everybody, tenants/NAME/ for one tenant. Watched; what is refused leaves the last good one in force.' }),
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego needs it.' }),
   ...generousLimitFields,
+  ...redactionFields,
   logLevel: z.string().toLowerCase().pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])).default('info').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARN, ERROR, FATAL or SILENT. INFO writes one line for each call and request.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
   drainSeconds: z.coerce.number().min(0).max(600).default(10).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds: calls in flight finish, streams are closed.' }),

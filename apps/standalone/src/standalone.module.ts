@@ -32,6 +32,8 @@ import { OpenapiModule } from '#libs/openapi/openapi.module.js';
 import { PolicyModule } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
 import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { redactionOptions } from '#libs/redaction/redaction-fields.js';
+import { RedactionModule } from '#libs/redaction/redaction.module.js';
 import { ownDataFolder } from '#libs/state/data-folder.js';
 import { StateModule } from '#libs/state/state.module.js';
 import { ValidationModule } from '#libs/validation/validation.module.js';
@@ -99,6 +101,7 @@ export class StandaloneModule {
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
         RateLimitModule.with(rateLimitOptions(config)),
+        ...(config.redactionEnabled ? [RedactionModule.with(redactionOptions(config))] : []),
         LedgerModule.with({ takes: true, guards: true, keeps: true }),
         // Into the ledger and the audit chain of this process, where it has them.
         MeteringModule.with({
@@ -110,7 +113,7 @@ export class StandaloneModule {
         OpenapiModule.with(),
         ControllerModule.with({ refreshPollMs: 5000, apiKeysEnabled: config.apiKeysEnabled }),
         GatewayModule.with({
-          build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
+          build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
           mcp: { allowedOrigins: ['http://127.0.0.1:*', 'http://localhost:*'], allowedHosts: ['127.0.0.1', 'localhost', '[::1]'], cursorKey: randomBytes(32) },
         }),
       ],

@@ -1,0 +1,49 @@
+import type { AuthenticatedCall, ValidatedCall } from '#libs/core/call.js';
+import { Denial } from '#libs/core/errors.js';
+import type { RunCall } from '#libs/core/pipeline.js';
+import type { Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
+import type { TenantSlug } from '#libs/core/tenant.js';
+import { redactedRequest } from '#libs/redaction/redactor.js';
+import type { Backends } from './parts.js';
+
+/** What the line says beside results: denials, progress and log messages. Results are redacted in the line itself. */
+export const redactedCalls = (line: RunCall, redactor: Redactor): RunCall => async (call) => {
+  quieten(call, redactor);
+  const result = await line(call);
+  return result instanceof Denial ? cleaned(result, redactor, call.principal.tenant) : result;
+};
+
+/** Each ending with its denial redacted: what is logged and kept of it is what the caller was told. */
+export const redactedEndings = (to: Settlement, redactor: Redactor): Settlement => ({
+  settle: (ending) => to.settle(ending.denial ? { ...ending, denial: cleaned(ending.denial, redactor, ending.reached.principal.tenant) } : ending),
+});
+
+export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({ intent: (call) => meter.intent(call), settle: redactedEndings(meter, redactor).settle });
+
+/** Arguments redacted before any backend sees them. */
+export const redactingBackends = (backends: Backends, redactor: Redactor): Backends =>
+  Object.fromEntries(Object.entries(backends).map(([kind, backend]) => [kind, { invoke: (call: ValidatedCall) => backend.invoke(redactedRequest(redactor, call)) }]));
+
+function quieten({ exchange, principal: { tenant } }: AuthenticatedCall, { redactText, redactValue }: Redactor): void {
+  const { progress, log } = exchange;
+  const spoken = exchange as { progress: typeof progress; log: typeof log };
+  if (progress && redactText) spoken.progress = (value, total, message) => { progress(value, total, message === undefined ? undefined : redactText(message, tenant)); };
+  if (log && redactValue) spoken.log = (level, data, logger) => { log(level, redactValue(data, tenant), logger); };
+}
+
+/** A redactor that fails leaves the denial's code, and none of its words. */
+function cleaned(denial: Denial, { redactText }: Redactor, tenant: TenantSlug | undefined): Denial {
+  if (!redactText) return denial;
+  try {
+    const message = redactText(denial.message, tenant);
+    const reason = denial.reason === undefined ? undefined : redactText(denial.reason, tenant);
+    const issues = denial.issues?.map((issue) => ({ pointer: redactText(issue.pointer, tenant), message: redactText(issue.message, tenant) }));
+    const same = message === denial.message && reason === denial.reason && (issues?.every((issue, at) => issue.pointer === denial.issues?.[at]?.pointer && issue.message === denial.issues[at].message) ?? true);
+    return same ? denial : new Denial({ ...factsOf(denial), message, ...(reason === undefined ? {} : { reason }), ...(issues ? { issues } : {}) });
+  } catch {
+    return new Denial({ ...factsOf(denial), message: 'The call was refused.', reason: 'what it said could not be redacted' });
+  }
+}
+
+const factsOf = (denial: Denial): ConstructorParameters<typeof Denial>[0] =>
+  Object.fromEntries(Object.entries(denial).filter(([name, value]) => value !== undefined && name !== 'issues' && name !== 'reason')) as unknown as ConstructorParameters<typeof Denial>[0];
