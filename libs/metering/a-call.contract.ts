@@ -24,7 +24,7 @@ export function aCall(over: Partial<RecordedCall> = {}): RecordedCall {
     requestId: 'r-1', door: 'mcp', principal, kind: 'tool', name: target.name, arguments: { city: 'Paris' }, input: { city: 'Paris' }, traceparent: undefined, tracestate: undefined,
     exchange: { signal: new AbortController().signal, clientCapabilities: {}, supportsInputRequired: false }, consumer: 'claude-desktop', startedAt: performance.now(),
     target, api, revision: 7, decision: ALLOW, quota: undefined, callId: '', ...over,
-  } as RecordedCall;
+  };
 }
 
 export const ANSWER: BackendAnswer = { result: { type: 'tool', content: [{ type: 'text', text: 'sunny' }], isError: false }, outcome: 'success', latencyMs: 12.4, bytes: 345 };
