@@ -35,6 +35,8 @@ export interface ConsumerOptions {
   readonly database: SqlDatabase;
   readonly pricing: () => Promise<Pricing>;
   readonly steps?: readonly BatchStep[];
+  /** False: the stream is not of usage events, and only the steps are done. Default true. */
+  readonly charges?: boolean;
   readonly log?: Pick<Log, 'warn'>;
 }
 
@@ -48,7 +50,7 @@ export class LedgerConsumer {
 
   /** Resolves when the batch is in the database. Rejects with `Unavailable`, or whatever a step failed of; nothing is kept then. */
   async take(delivery: Delivery): Promise<Elsewhere | undefined> {
-    const { database, steps = [] } = this.options;
+    const { database, steps = [], charges = true } = this.options;
     await this.#partitions(delivery.items);
     const pricing = await this.options.pricing();
     return database.control(async (sql) => {
@@ -59,10 +61,12 @@ export class LedgerConsumer {
       const items = positions === undefined || cursor === undefined ? delivery.items : delivery.items.filter((_, at) => (positions[at] ?? 0n) >= cursor);
       const taken = items.filter(isTaken);
       const refused = items.filter((item): item is Refused => !isTaken(item));
-      const charged = await applyCharges(sql, taken.map(({ usage }) => usage), pricing);
+      const charged = charges ? await applyCharges(sql, taken.map(({ usage }) => usage), pricing) : [];
       await quarantine(sql, refused);
-      await markSeen(sql, items, delivery.ended);
-      await alertBudgets(sql, charged);
+      if (charges) {
+        await markSeen(sql, items, delivery.ended);
+        await alertBudgets(sql, charged);
+      }
       for (const step of steps) await step(sql, { taken, charged });
       await sql.query(`UPDATE ledger.cursors SET next = greatest(next, $2::text::bigint) WHERE stream = $1`, delivery.stream, String(delivery.next));
       if (refused.length > 0) this.options.log?.warn({ stream: delivery.stream, refused: refused.length, reason: refused[0]?.reason, detail: refused[0]?.detail }, 'usage events put aside');

@@ -1,6 +1,6 @@
 import type { CallRecord } from '#libs/core/call-record.js';
 import { tenantSlug } from '#libs/core/tenant.js';
-import { type UsageEvent, USAGE_EVENT_SCHEMA, USAGE_EVENT_TYPE } from '#libs/core/usage-events.js';
+import { type UsageEvent, USAGE_EVENT_SCHEMA, USAGE_EVENT_TYPE, usageEvent } from '#libs/core/usage-events.js';
 import { type Usage, usageOf } from './usage.js';
 
 /** What is taken in: an event, or what cannot be one and is put aside. */
@@ -58,6 +58,19 @@ export function takeMessage(message: MessageParts, now: number): Intake {
   if (key !== undefined && key.slice(0, key.lastIndexOf(':')) !== usage.tenant) return refuse('tenant', `the key is ${kept(key).slice(0, 100)}, the event says tenant ${usage.tenant}`, named);
   if (header('ce_subject') !== usage.tenant) return refuse('tenant', `the subject is ${header('ce_subject') ?? 'none'}, the event says tenant ${usage.tenant}`, named);
   return dated({ usage }, now, () => value);
+}
+
+/** Reads a message of the audit topic: a whole record. */
+export function takeRecordMessage({ header, value, place }: MessageParts, now: number): Intake {
+  const refuse = (reason: Refused['reason'], detail: string): Refused => ({ key: place, tenant: undefined, reason, detail, event: kept(value) });
+  let record: CallRecord;
+  try { record = JSON.parse(value) as CallRecord; } catch { return refuse('malformed', 'the value is not JSON'); }
+  const source = header('ce_source');
+  if (header('ce_type') !== 'dev.gostoa.call.v1' || (record as Partial<CallRecord> | null)?.v !== 1) return refuse('schema', `type ${header('ce_type') ?? 'none'}: this build takes dev.gostoa.call.v1`);
+  let event: UsageEvent;
+  try { event = usageEvent(record, source ?? ''); } catch { return refuse('malformed', 'the value is not a call record'); }
+  const fault = faultOf(event);
+  return fault === undefined ? dated({ usage: usageOf(event), record }, now, () => value) : refuse('malformed', fault);
 }
 
 /** Undefined when everything that the ledger reads is there and of its type. */

@@ -27,10 +27,14 @@ export interface LedgerModuleOptions {
   readonly callRecordDays?: number;
   /** Days that entries are kept, 41 at least. Default: for ever. */
   readonly entryDays?: number;
+  /** Whether consumers are offered to a process that reads topics: `LEDGER_CONSUMER`. */
+  readonly consumes?: boolean;
   /** Further things to be done with each batch, in its transaction. */
   readonly steps?: readonly BatchStep[];
 }
 
+/** The `LedgerConsumer` of usage events, and of call records. */
+export const LEDGER_CONSUMER = { events: Symbol('LedgerConsumer events'), records: Symbol('LedgerConsumer records') };
 const PRICING = Symbol('StoredPricing');
 const KEEPER = Symbol('LedgerKeeper');
 /** One gateway's lease: a tenth of a unit, or a hundred calls. */
@@ -42,7 +46,7 @@ const RECHECK_MS = 2000;
 export class LedgerModule implements OnApplicationShutdown {
   constructor(@Inject(KEEPER) private readonly keeper: LedgerKeeper, @Inject(SPEND_GUARD) private readonly guard: SpendGuard | undefined) {}
 
-  static with({ takes, guards, keeps, explains = false, callRecordDays = 30, entryDays, steps = [] }: LedgerModuleOptions): DynamicModule {
+  static with({ takes, guards, keeps, explains = false, callRecordDays = 30, entryDays, consumes = false, steps = [] }: LedgerModuleOptions): DynamicModule {
     const reads = (database: SqlDatabase, pricing: StoredPricing): UsageLedger => {
       const current = () => pricing.current();
       const { rerate: _rerate, ...billing } = bills(database, current);
@@ -63,9 +67,16 @@ export class LedgerModule implements OnApplicationShutdown {
           provide: RECORD_SINK.ledger, inject: [SQL_DATABASE, PRICING, LOG],
           useFactory: (database: SqlDatabase, pricing: StoredPricing, log: Log) => ledgerSink(new LedgerConsumer({ database, pricing: () => pricing.current(), steps: [keepCallRecords, ...steps], log })),
         }] : []),
+        ...(consumes ? [{
+          provide: LEDGER_CONSUMER.events, inject: [SQL_DATABASE, PRICING, LOG],
+          useFactory: (database: SqlDatabase, pricing: StoredPricing, log: Log) => new LedgerConsumer({ database, pricing: () => pricing.current(), log }),
+        }, {
+          provide: LEDGER_CONSUMER.records, inject: [SQL_DATABASE, PRICING, LOG],
+          useFactory: (database: SqlDatabase, pricing: StoredPricing, log: Log) => new LedgerConsumer({ database, pricing: async () => pricing.latest, charges: false, steps: [keepCallRecords, ...steps], log }),
+        }] : []),
         ...(explains ? [{ provide: DECISION_LOG, inject: [SQL_DATABASE], useFactory: (database: SqlDatabase) => storedDecisionLog(database, callRecordDays) }] : []),
       ],
-      exports: [USAGE_LEDGER, PRICE_OFFICE, SPEND_GUARD, ...(takes ? [RECORD_SINK.ledger] : []), ...(explains ? [DECISION_LOG] : [])],
+      exports: [USAGE_LEDGER, PRICE_OFFICE, SPEND_GUARD, ...(takes ? [RECORD_SINK.ledger] : []), ...(explains ? [DECISION_LOG] : []), ...(consumes ? Object.values(LEDGER_CONSUMER) : [])],
     };
   }
 
