@@ -15,14 +15,15 @@ export const administrationPolicy = (current: () => ActiveEngine | undefined): A
       principal: { subject: principal.subject, tenant: principal.tenant ?? null, roles: [...principal.roles].toSorted(), ...(principal.allowedTools ? { allowed_tools: [...principal.allowedTools] } : {}) },
       route, tenant: tenant ?? null,
     });
-    const read = ({ result, revision }: EngineAnswer): AdminVerdict => {
-      const verdict = Verdict.safeParse(result);
-      // Neither an undefined nor a contradictory answer opens anything.
-      if (!verdict.success || verdict.data.allow !== (verdict.data.status === 200)) return { allow: false, status: 403, reason: 'Access denied', ruleId: 'engine-malformed', policyRevision: revision };
-      const { allow, rule_id: ruleId, reason, status } = verdict.data;
-      return { allow, status, reason, ruleId, policyRevision: revision };
-    };
     const answer = engine.evaluate(input, 'stoa/authz/administration');
     return answer instanceof Promise ? answer.then(read) : read(answer);
   },
 });
+
+function read({ result, revision }: EngineAnswer): AdminVerdict {
+  const verdict = Verdict.safeParse(result);
+  // Neither an undefined nor a contradictory answer opens anything.
+  if (!verdict.success || verdict.data.allow !== (verdict.data.status === 200)) return { allow: false, status: 403, reason: 'Access denied', ruleId: 'engine-malformed', policyRevision: revision };
+  const { allow, rule_id: ruleId, reason, status } = verdict.data;
+  return { allow, status, reason, ruleId, policyRevision: revision };
+}

@@ -109,11 +109,6 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
   };
 
   const list = (principal: Principal, target: Target): Eventually<Allow | Denial> => decide({ action: 'list', principal, target, door: 'list', args: undefined, name: target.name, requestId: undefined });
-  /** Rejects where nothing was decided: an empty list would say that there is nothing. */
-  const shown = (verdict: Allow | Denial): boolean => {
-    if (verdict instanceof Denial && verdict.code === 'UNAVAILABLE') throw new Unavailable('policy');
-    return !(verdict instanceof Denial);
-  };
 
   const seen = (principal: Principal, targets: readonly Target[]): Eventually<readonly Target[]> => {
     const ordinary = current()?.ordinary;
@@ -137,7 +132,7 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
     const { from, first, visible } = at;
     for (let start = from; start < targets.length; start += AT_ONCE) {
       const batch = targets.slice(start, start + AT_ONCE);
-      const verdicts = await Promise.all(batch.map((target, i) => (start + i === from ? first : list(principal, target))));
+      const verdicts = await Promise.all(batch.map(async (target, i) => (start + i === from ? first : list(principal, target))));
       visible.push(...batch.filter((_, i) => shown(verdicts[i]!)));
     }
     return visible;
@@ -178,6 +173,11 @@ export function policyDecisionPoint(options: DecisionPointOptions): Policy {
   };
 }
 
+/** Throws where nothing was decided: an empty list would say that there is nothing. */
+function shown(verdict: Allow | Denial): boolean {
+  if (verdict instanceof Denial && verdict.code === 'UNAVAILABLE') throw new Unavailable('policy');
+  return !(verdict instanceof Denial);
+}
 const kindOf = (cause: unknown): EngineFailure['kind'] => (cause instanceof EngineFailure ? cause.kind : 'failed');
 
 function denialOf(decision: Decision, asked: Asked, policyRevision: string): Denial {

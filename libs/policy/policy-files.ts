@@ -8,6 +8,8 @@ import { readYaml } from './yaml-document.js';
 
 /** Text by file name. */
 export type PolicyFiles = Readonly<Record<string, string>>;
+/** Policies of one origin: the operator's, and tenants' on top. */
+export interface PolicySet { readonly operator?: PolicyFiles; readonly tenants: Readonly<Record<string, PolicyFiles>> }
 const MAX_FILES = 50;
 const FILE_NAME = /^[\w][\w.-]{0,126}\.(ya?ml|rego)$/;
 /** Roles that need no declaration: those of the platform, and the personas. */

@@ -1,8 +1,7 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PolicySet } from './policy-in-force.js';
-import type { PolicyFiles } from './policy-files.js';
+import type { PolicyFiles, PolicySet } from './policy-files.js';
 
 /** A folder of policies: the operator's files in it, each tenant's in `tenants/NAME/`. */
 export interface FolderPolicies {
@@ -27,24 +26,23 @@ export function folderPolicies(folder: string, pollMs = 1000): FolderPolicies {
     watch: (changed) => {
       let last: string | undefined;
       let timer: NodeJS.Timeout | undefined;
-      const look = (): void => {
-        void read().then((set) => {
-          const now = JSON.stringify(set);
-          if (last !== undefined && now !== last) changed();
-          last = now;
-        }, () => undefined);
+      const look = async (): Promise<void> => {
+        const set = await read().catch(() => undefined);
+        if (!set) return;
+        const now = JSON.stringify(set);
+        if (last !== undefined && now !== last) changed();
+        last = now;
       };
-      const soon = (): void => { clearTimeout(timer); timer = setTimeout(look, SETTLE_MS); };
-      look();
-      const polling = setInterval(look, pollMs);
+      const soon = (): void => { clearTimeout(timer); timer = setTimeout(() => { void look(); }, SETTLE_MS); };
+      void look();
+      const polling = setInterval(() => { void look(); }, pollMs);
       polling.unref();
-      let stopWatching = (): void => undefined;
+      let watcher: FSWatcher | undefined;
       try {
-        const watcher = watch(folder, { recursive: true, persistent: false }, soon);
+        watcher = watch(folder, { recursive: true, persistent: false }, soon);
         watcher.on('error', () => undefined);
-        stopWatching = () => { watcher.close(); };
       } catch { /* The polling finds it. */ }
-      return () => { clearTimeout(timer); clearInterval(polling); stopWatching(); };
+      return () => { clearTimeout(timer); clearInterval(polling); watcher?.close(); };
     },
   };
 }

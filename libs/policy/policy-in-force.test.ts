@@ -29,6 +29,10 @@ async function start(): Promise<(tool: string, tenant?: string) => Promise<strin
   };
 }
 
+const module = async (): Promise<undefined> => undefined;
+const remarks = (yaml: string, tools?: readonly string[]): string[] => lint(readTenantFiles({ 'a.yaml': yaml }).data, tools ? { tools: new Set(tools) } : {}).map(({ file, message }) => `${file}: ${message}`);
+const rules = (...list: string[]): string => `policies:\n${list.map((rule) => `  - ${rule}\n`).join('')}`;
+
 describe('a folder of policies', () => {
   it('is in force: the operator\'s for everybody, a tenant\'s for it alone', async () => {
     write('rules.yaml', denies('a'));
@@ -70,7 +74,6 @@ describe('a folder of policies', () => {
 });
 
 describe('policies of several origins', () => {
-  const module = async (): Promise<undefined> => undefined;
   it('never loosen one another for a tenant', async () => {
     const both = await compose([{ tenants: { acme: { 's.yaml': 'destructive: deny\ndenied_tools: [a]\n' } } }, { tenants: { acme: { 's.yaml': 'destructive: confirm\ndenied_tools: ["b*"]\n' } } }], { module });
     expect(both.operator?.tenants?.['acme']).toEqual({ destructive: 'deny', denied: { names: { a: true }, patterns: ['^b.*$'] } });
@@ -97,8 +100,6 @@ describe('the files of a policy', () => {
 });
 
 describe('lint', () => {
-  const remarks = (yaml: string, tools?: readonly string[]): string[] => lint(readTenantFiles({ 'a.yaml': yaml }).data, tools ? { tools: new Set(tools) } : {}).map(({ file, message }) => `${file}: ${message}`);
-  const rules = (...list: string[]): string => `policies:\n${list.map((rule) => `  - ${rule}\n`).join('')}`;
   it.each<[string, string, RegExp | undefined]>([
     ['a rule for tools that are not there', rules('{ name: a, tool: "x*", rules: [{ action: deny }] }'), /^a: no tool has a name/],
     ['a rule behind one that denies all of it', rules('{ name: a, tool: pay, priority: 2, rules: [{ action: deny }] }', '{ name: b, tool: pay, rules: [{ condition: { field: x, operator: eq, value: 1 }, action: deny }] }'), /^b: the rule a before it/],

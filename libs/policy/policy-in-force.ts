@@ -5,11 +5,8 @@ import { ActivePolicy, type ActiveEngine, type Candidate } from './active-policy
 import { compileRego, type OwnRego } from './compile-rego.js';
 import type { FolderPolicies } from './policy-folder.js';
 import type { Matcher, OperatorPolicy, TenantPolicy } from './policy-data.js';
-import { type OwnRegoFile, readOperatorFiles, readTenantFiles, type PolicyFiles } from './policy-files.js';
+import { type OwnRegoFile, readOperatorFiles, readTenantFiles, type PolicySet } from './policy-files.js';
 import { PolicyRefused } from './policy-refused.js';
-
-/** Policies of one origin: the operator's, and tenants' on top. */
-export interface PolicySet { readonly operator?: PolicyFiles; readonly tenants: Readonly<Record<string, PolicyFiles>> }
 
 export interface InForceOptions {
   /** What the process itself says, under everything else. */

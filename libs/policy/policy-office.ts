@@ -6,8 +6,8 @@ import { ActivePolicy, type Candidate } from './active-policy.js';
 import { compileRego } from './compile-rego.js';
 import { policyDecisionPoint } from './decision-point.js';
 import { lint } from './lint.js';
-import { digestOf, readOperatorFiles, readTenantFiles } from './policy-files.js';
-import { compose, type PolicyInForce, type PolicySet } from './policy-in-force.js';
+import { digestOf, type PolicySet, readOperatorFiles, readTenantFiles } from './policy-files.js';
+import { compose, type PolicyInForce } from './policy-in-force.js';
 
 export interface OfficeOptions {
   readonly inForce: PolicyInForce;
@@ -47,10 +47,6 @@ export function policyOffice({ inForce, store, environment, compilerFolder }: Of
     });
     return { candidate, module };
   };
-  const read = ({ tenant, tools }: PolicyScope, files: PolicyFiles): readonly PolicyRemark[] => {
-    const known = tools ? { tools } : {};
-    return lint((tenant === undefined ? readOperatorFiles(files, known) : readTenantFiles(files, known)).data, known);
-  };
   const tried = async (scope: PolicyScope, files: PolicyFiles | undefined): Promise<Composed & { readonly revision: string }> => {
     const made = await composed(scope, files);
     return { ...made, revision: await new ActivePolicy().activate({ ...made.candidate, file: Object.keys(files ?? {})[0] ?? 'policy' }) };
@@ -88,4 +84,8 @@ export function policyOffice({ inForce, store, environment, compilerFolder }: Of
   };
 }
 
+function read({ tenant, tools }: PolicyScope, files: PolicyFiles): readonly PolicyRemark[] {
+  const known = tools ? { tools } : {};
+  return lint((tenant === undefined ? readOperatorFiles(files, known) : readTenantFiles(files, known)).data, known);
+}
 const withOperator = (operator: PolicyFiles | undefined): { readonly operator?: PolicyFiles } => (operator ? { operator } : {});

@@ -24,17 +24,6 @@ export function databasePolicyStore(database: Database, { pollMs = 750, onTroubl
   const keep = async (module: PolicyModuleFile | undefined): Promise<void> => {
     if (module) await database.control((transaction) => transaction.$executeRaw`INSERT INTO policy_modules (digest, wasm) VALUES (${module.digest}, ${Buffer.from(module.wasm)}) ON CONFLICT DO NOTHING`);
   };
-  /** Ends what the scope has in force, starts the row with the digest, if any, and tells everybody, all at once. */
-  const point = async (transaction: Transaction, scope: TenantSlug | undefined, digest: string | undefined): Promise<{ readonly revision: number }> => {
-    const tenant = scope ?? null;
-    const [next] = await transaction.$queryRaw<{ revision: bigint }[]>`SELECT nextval('policy_revision') AS revision`;
-    const revision = next!.revision;
-    await transaction.$executeRaw`UPDATE policies SET active = false, revision = ${revision} WHERE tenant IS NOT DISTINCT FROM ${tenant} AND active AND digest IS DISTINCT FROM ${digest ?? null}`;
-    if (digest !== undefined) await transaction.$executeRaw`UPDATE policies SET active = true, revision = ${revision} WHERE tenant IS NOT DISTINCT FROM ${tenant} AND digest = ${digest}`;
-    await transaction.$queryRaw`SELECT pg_notify(${CHANNEL}, ${String(revision)})::text AS notified`;
-    return { revision: Number(revision) };
-  };
-
   return {
     active: () => database.control(async (transaction) => {
       const rows = await transaction.$queryRaw<(Row & { revision: bigint })[]>`
@@ -91,6 +80,17 @@ export function databasePolicyStore(database: Database, { pollMs = 750, onTroubl
       return async () => { clearInterval(polling); await stopListening(); };
     },
   };
+}
+
+/** Ends what the scope has in force, starts the row with the digest, if any, and tells everybody, all at once. */
+async function point(transaction: Transaction, scope: TenantSlug | undefined, digest: string | undefined): Promise<{ readonly revision: number }> {
+  const tenant = scope ?? null;
+  const [next] = await transaction.$queryRaw<{ revision: bigint }[]>`SELECT nextval('policy_revision') AS revision`;
+  const revision = next!.revision;
+  await transaction.$executeRaw`UPDATE policies SET active = false, revision = ${revision} WHERE tenant IS NOT DISTINCT FROM ${tenant} AND active AND digest IS DISTINCT FROM ${digest ?? null}`;
+  if (digest !== undefined) await transaction.$executeRaw`UPDATE policies SET active = true, revision = ${revision} WHERE tenant IS NOT DISTINCT FROM ${tenant} AND digest = ${digest}`;
+  await transaction.$queryRaw`SELECT pg_notify(${CHANNEL}, ${String(revision)})::text AS notified`;
+  return { revision: Number(revision) };
 }
 
 async function existing(transaction: Transaction, tenant: TenantSlug, lock: boolean): Promise<void> {

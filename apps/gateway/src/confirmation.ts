@@ -22,10 +22,12 @@ export interface Confirmations {
 type Validate = (call: AdmittedCall) => Eventually<ValidatedCall | Denial>;
 
 /** What policy ties to a person's agreement goes on with that agreement alone; everything else goes on at once. */
-export const confirmed = (validate: Validate, { ask }: Confirmations): Validate => (call) => {
-  const checked = validate(call);
-  const next = (valid: ValidatedCall | Denial): Eventually<ValidatedCall | Denial> => (valid instanceof Denial || valid.decision.obligations?.some(({ kind }) => kind === 'confirm') !== true ? valid : ask(valid));
-  return checked instanceof Promise ? checked.then(next) : next(checked);
+export const confirmed = (validate: Validate, asking: Confirmations): Validate => {
+  const settle = (valid: ValidatedCall | Denial): Eventually<ValidatedCall | Denial> => (valid instanceof Denial || valid.decision.obligations?.some(({ kind }) => kind === 'confirm') !== true ? valid : asking.ask(valid));
+  return (call) => {
+    const checked = validate(call);
+    return checked instanceof Promise ? checked.then((valid) => settle(valid)) : settle(checked);
+  };
 };
 
 /**

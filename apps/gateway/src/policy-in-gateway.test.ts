@@ -17,6 +17,8 @@ let evaluated = 0;
 let broken: EngineFailure | undefined;
 const API = { id: 'pets', name: 'pets', version: '1', title: '', description: '', kind: 'openapi', status: 'active', category: 'x', tags: [], specHash: '', baseUrl: undefined, definitions: {}, slots: {}, credentials: {} } as const;
 
+const tool = (name: string, operationClass: 'read' | 'write' | 'destructive') => fakeTarget('acme', 'tool', name, { operationClass, apiId: 'pets', category: operationClass, tags: [operationClass], description: `secret-${name}` });
+
 async function start(base: OperatorPolicy = {}): Promise<void> {
   now = 1_800_000_000_000;
   broken = undefined;
@@ -25,7 +27,6 @@ async function start(base: OperatorPolicy = {}): Promise<void> {
   const engine: PolicyEngine = { ...policies.engine()!, evaluate: (input) => { evaluated += 1; if (broken) throw broken; return policies.engine()!.evaluate(input); } };
   fake = fakeGateway({ policy: policyDecisionPoint({ engine: () => engine, environment: 'dev', enforces: new Set(['confirm']), cacheMs: 0 }), now: () => now, validator: createArgumentValidator(), mcp: { allowedOrigins: [], cursorKey: Buffer.alloc(32, 1) } });
   app = await createGateway(fake.parts);
-  const tool = (name: string, operationClass: 'read' | 'write' | 'destructive') => fakeTarget('acme', 'tool', name, { operationClass, apiId: 'pets', category: operationClass, tags: [operationClass], description: `secret-${name}` });
   fake.catalogue.put('acme', [tool('getPet', 'read'), tool('addPet', 'write'), tool('dropPet', 'destructive'), fakeTarget('acme', 'prompt', 'hello'), fakeTarget('acme', 'resource', 'note://a')], [{ ...API, tenant: 'acme' as never }]);
   fake.catalogue.put('globex', [fakeTarget('globex', 'tool', 'mine', { operationClass: 'destructive' })]);
 }
@@ -36,7 +37,15 @@ const mcp = async (who: string, method: string, params: Record<string, unknown> 
   method: 'POST', url: '/mcp', headers: { ...as(who), accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...(typeof params['name'] === 'string' ? { 'mcp-name': params['name'] } : {}) },
   payload: { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': capabilities, 'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' } } } },
 })).json<{ result?: Record<string, unknown>; error?: { code: number; message: string } }>();
-const names = async (who: string): Promise<string[]> => ((await mcp(who, 'tools/list')).result?.['tools'] as { name: string }[]).map(({ name }) => name).filter((name) => !name.startsWith('stoa_'));
+const names = async (who: string): Promise<string[]> => ((await mcp(who, 'tools/list')).result!['tools'] as { name: string }[]).map(({ name }) => name).filter((name) => !name.startsWith('stoa_'));
+
+const check = (who: string, body: object) => app.inject({ method: 'POST', url: '/mcp/v1/policies/check', payload: body, headers: as(who) });
+
+const ask = async (who = 'acme-admin', args: object = { id: '1' }): Promise<string> => {
+  const reply = await invoke(who, 'dropPet', { arguments: args });
+  expect([reply.statusCode, reply.json<{ detail: string }>().detail]).toEqual([428, expect.stringContaining('dropPet')]);
+  return reply.json<{ confirm_token: string }>().confirm_token;
+};
 
 describe('lists show exactly what may be called', () => {
   it('over MCP, REST, search, counts, categories and tags, and one tool by name', async () => {
@@ -68,7 +77,7 @@ describe('lists show exactly what may be called', () => {
   });
   it('to a credential for certain tools those alone, and nothing else is called by it', async () => {
     await start();
-    expect(((await mcp('acme-one-tool', 'tools/list')).result?.['tools'] as { name: string }[]).map(({ name }) => name)).toEqual(['getPet']);
+    expect(((await mcp('acme-one-tool', 'tools/list')).result!['tools'] as { name: string }[]).map(({ name }) => name)).toEqual(['getPet']);
     expect((await mcp('acme-one-tool', 'prompts/list')).result?.['prompts']).toEqual([]);
     expect((await invoke('acme-one-tool', 'getPet')).statusCode).toBe(200);
     expect((await invoke('acme-one-tool', 'addPet')).statusCode).toBeGreaterThanOrEqual(403);
@@ -113,7 +122,6 @@ describe('what is not allowed', () => {
 });
 
 describe('the dry run', () => {
-  const check = (who: string, body: object) => app.inject({ method: 'POST', url: '/mcp/v1/policies/check', payload: body, headers: as(who) });
   it('tells what a call would be answered, without making it, and nothing of another tenant', async () => {
     await start({ rules: readArgumentRules('r.yaml', 'policies: [{ name: limit, tool: getPet, rules: [{ condition: { field: n, operator: gt, value: 5 }, action: deny, message: much }] }, { name: note, tool: getPet, rules: [{ condition: { field: n, operator: eq, value: 5 }, action: warn, message: just }] }]') });
     expect((await check('acme-viewer', { tool_name: 'getPet', arguments: { n: 6 } })).json()).toMatchObject({ allowed: false, policy_name: 'limit', rule_index: 0, message: 'Policy violation: much', action: 'deny' });
@@ -126,11 +134,6 @@ describe('the dry run', () => {
 });
 
 describe('what asks first', () => {
-  const ask = async (who = 'acme-admin', args: object = { id: '1' }): Promise<string> => {
-    const reply = await invoke(who, 'dropPet', { arguments: args });
-    expect([reply.statusCode, reply.json<{ detail: string }>().detail]).toEqual([428, expect.stringContaining('dropPet')]);
-    return reply.json<{ confirm_token: string }>().confirm_token;
-  };
   it('is done over REST with the token that came back, once', async () => {
     await start({ destructive: 'confirm' });
     const token = await ask();

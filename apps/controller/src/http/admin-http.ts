@@ -4,7 +4,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, Route
 import type { AdministrationPolicy } from '#libs/core/ports.js';
 import { ADMINISTRATION } from '#libs/core/tokens.js';
 import { type ControllerParts, PARTS } from '../parts.js';
-import { ADMIN_PUBLIC_ROUTES, type Refusal, refusal } from './access.js';
+import { ADMIN_PUBLIC_ROUTES, refusal } from './access.js';
 import { answerFailure } from './problem-filter.js';
 import { Problem } from './problem.js';
 import { principalOf, rememberMediaType } from './request.js';
@@ -44,16 +44,12 @@ function guardRoute(route: RouteOptions, log: ControllerParts['log'], guard: Gua
 type Payload = Parameters<Extract<RouteOptions['preParsing'], (...a: never[]) => void>>[2];
 type Done = (error?: Error | null) => void;
 
-type Guard = (request: FastifyRequest, reply: FastifyReply, payload: Payload, done: Done) => void;
+type Guard = (request: FastifyRequest) => Promise<void>;
 
-const authorize = (policy: AdministrationPolicy): Guard => (request, _reply, _payload, done) => {
+const authorize = (policy: AdministrationPolicy): Guard => async (request) => {
   const { tenant } = request.params as { tenant?: string };
-  const settle = (no: Refusal | undefined): void => { done(no === undefined ? null : new Problem(no.status, no.detail)); };
-  try {
-    const no = refusal(policy, principalOf(request), { method: request.method, route: request.routeOptions.url ?? '', tenant });
-    if (no instanceof Promise) no.then(settle, (failure: unknown) => { done(failure as Error); });
-    else settle(no);
-  } catch (failure) { done(failure as Error); }
+  const no = await refusal(policy, principalOf(request), { method: request.method, route: request.routeOptions.url ?? '', tenant });
+  if (no !== undefined) throw new Problem(no.status, no.detail);
 };
 
 function takeBytes(request: FastifyRequest, _reply: FastifyReply, _payload: Payload, done: Done): void {
