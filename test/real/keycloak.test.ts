@@ -17,15 +17,17 @@ import { signIn } from './services/keycloak-browser.js';
 import { CLIENT_SECRET, DEMO_PASSWORD, type KeycloakServer, startKeycloak } from './services/keycloak.js';
 
 let keycloak: KeycloakServer, served: Served, resource: string;
+const running: { keycloak?: KeycloakServer; served?: Served } = {};
 let ahead = 0;
 const now = (): number => Date.now() + ahead;
 
 beforeAll(async () => {
   resource = `http://127.0.0.1:${await freePort()}/mcp`;
-  keycloak = await startKeycloak({ STOA_RESOURCE_URL: resource });
-  served = await serveStoa({ resource, clock: now, issuers: [{ issuer: keycloak.issuer, audiences: [resource], keys: { from: 'discovery' } }] });
+  keycloak = running.keycloak = await startKeycloak({ STOA_RESOURCE_URL: resource });
+  served = running.served = await serveStoa({ resource, clock: now, issuers: [{ issuer: keycloak.issuer, audiences: [resource], keys: { from: 'discovery' } }] });
 });
-afterAll(async () => { await served.close(); await keycloak.dispose(); });
+// Whatever of the two came up: a Keycloak that is left behind holds half a gigabyte.
+afterAll(async () => { await Promise.all([running.keycloak?.dispose(), running.served?.close()]); });
 
 const text = (answer: Readonly<Record<string, unknown>>): string => String(answer['access_token']);
 const person = async (username: string, scope = ''): Promise<string> => text(await grant(keycloak.issuer, { grant_type: 'password', client_id: 'stoa-demo', username, password: DEMO_PASSWORD, ...(scope === '' ? {} : { scope }) }));
