@@ -11,6 +11,14 @@ export interface Cancellation {
   addEventListener(type: 'abort', listener: () => void): void;
   removeEventListener(type: 'abort', listener: () => void): void;
 }
+/** The same policy for kinds of backend that open their own sockets. */
+export interface OutboundGuard {
+  /**
+   * The addresses of a host that may be connected to, at least one; connect to these and to no others. `secure`: the connection will be TLS.
+   * Rejects with `OutboundFailure` (`refused-address`, `unreachable`).
+   */
+  admit(host: string, port: number, secure: boolean): Promise<readonly string[]>;
+}
 export interface OutboundRequest {
   /** Absolute http or https URL. */
   readonly url: string;

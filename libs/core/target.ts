@@ -1,5 +1,6 @@
 import type { ApiKind } from './api-kind.js';
 import type { GraphqlBinding } from './graphql-binding.js';
+import type { GrpcBinding } from './grpc-binding.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { CredentialReference, CredentialSlot, RestBinding } from './rest-binding.js';
 import type { ToolRate } from './quota.js';
@@ -11,6 +12,7 @@ export type OperationClass = 'read' | 'write' | 'destructive';
 export type BackendBinding =
   | RestBinding
   | GraphqlBinding
+  | GrpcBinding
   /** Answered by the gateway itself; `handler` names it. */
   | { readonly kind: 'builtin'; readonly handler: string }
   | { readonly kind: 'prompt'; readonly messages: readonly PromptMessageTemplate[] }

@@ -100,6 +100,17 @@ export function guardedConnector(options: { allow: AllowList; resolve: Resolve; 
   };
 }
 
+/** Resolves once and checks every address, for those who connect by themselves. Rejects with `OutboundFailure`. */
+export async function admitted({ allow, resolve }: { readonly allow: AllowList; readonly resolve: Resolve }, to: Destination): Promise<readonly string[]> {
+  const refused = refusedByName(allow, to);
+  if (refused) throw refused;
+  const addresses = isIP(to.host) !== 0 ? [{ address: to.host, family: isIP(to.host) }] : await resolve(to.host).catch((cause: unknown) => { throw new OutboundFailure('unreachable', `The name ${to.host} cannot be resolved`, { cause }); });
+  if (addresses.length === 0) throw new OutboundFailure('unreachable', `The name ${to.host} has no address`);
+  const wrong = refusedByAddress(allow, to, addresses);
+  if (wrong) throw wrong;
+  return addresses.map(({ address }) => address);
+}
+
 /** Lower-case, no brackets, no final dot: what rules compare. */
 export function canonicalHost(hostname: string): string {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;

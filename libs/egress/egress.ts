@@ -1,7 +1,7 @@
-import { type Outbound, OutboundFailure, type OutboundRequest, type OutboundResponse } from '#libs/core/outbound.js';
+import { type Outbound, OutboundFailure, type OutboundGuard, type OutboundRequest, type OutboundResponse } from '#libs/core/outbound.js';
 import { Agent, type Dispatcher } from 'undici';
 import { type AllowList, parseAllowList } from './allow-list.js';
-import { canonicalHost, guardedConnector, refusedByName, type Resolve, systemResolve } from './connector.js';
+import { admitted, canonicalHost, guardedConnector, refusedByName, type Resolve, systemResolve } from './connector.js';
 import { ACCEPT_ENCODING, contentCoding, decompress } from './decode.js';
 
 export interface EgressOptions {
@@ -22,7 +22,7 @@ export interface EgressOptions {
 }
 
 /** The product's only way out over HTTP. */
-export interface Egress extends Outbound {
+export interface Egress extends Outbound, OutboundGuard {
   /** Answers why a URL may not be called as far as its text tells, before any name is resolved; undefined when nothing is wrong so far. */
   check(url: string): OutboundFailure | undefined;
   /** Closes idle connections and waits for running requests. */
@@ -83,6 +83,7 @@ export function createEgress(options: EgressOptions): Egress {
       }
       return undefined;
     }),
+    admit: (host, port, secure) => admitted({ allow, resolve: options.resolve ?? systemResolve }, { host: canonicalHost(host), port, secure }),
     close: async () => agent.close(),
   };
 }

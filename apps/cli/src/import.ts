@@ -60,7 +60,7 @@ export async function importCommand(args: readonly string[], io: Io): Promise<nu
   if (values.refresh !== undefined && !isUrl && connection === undefined) throw new CommandError('--refresh is for documents that come from a URL, and for living backends', 2);
   const selector = given({ tags: values.tag, excludeTags: values['exclude-tag'], methods: values.method?.map((method) => method.toUpperCase()), pathPrefix: values['path-prefix'] });
   const naming = given({ prefix: values.prefix, suffix: values.suffix });
-  const bytes = isUrl || connection !== undefined ? new Uint8Array() : read(source, io);
+  const bytes = isUrl || connection !== undefined ? new Uint8Array() : values.proto === undefined ? read(source, io) : await compiled(source);
   const name = values.name ?? (source === '-' ? nameInside(bytes) : nameOf(source));
   const baseUrl = values['base-url'] ?? living?.baseUrl;
   const credentials = credentialsOf(values.credential);
@@ -96,6 +96,12 @@ function report(name: string, tenant: string, { api, tools, ledger, diff, revisi
   if (api !== null && api.missingCredentials.length > 0) {
     io.out(`Calls need credentials for ${api.missingCredentials.join(', ')}: PUT /admin/v1/tenants/${tenant}/apis/${name}/credentials/SLOT {"from": "environment", "name": "…"}`);
   }
+}
+
+/** A `.proto` file with what it imports, compiled here, where those files are. */
+async function compiled(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { compileProto } = await import('#libs/backends/grpc/proto-source.js');
+  return new Uint8Array(compileProto({ path }, path));
 }
 
 function read(source: string, io: Io): Uint8Array<ArrayBuffer> {

@@ -50,6 +50,7 @@ export const GatewayConfig = z.object({
   platformToolsEnabled: flag().prefault('true').meta({ env: 'PLATFORM_TOOLS_ENABLED', description: 'The built-in stoa_* tools.' }),
   restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
   graphqlBackendEnabled: flag().prefault('true').meta({ env: 'GRAPHQL_BACKEND_ENABLED', description: 'Calls to GraphQL servers.' }),
+  grpcBackendEnabled: flag().prefault('true').meta({ env: 'GRPC_BACKEND_ENABLED', description: 'Calls to gRPC servers.' }),
   fetchBackendEnabled: flag().prefault('true').meta({ env: 'FETCH_BACKEND_ENABLED', description: 'Resources that are read from their URL.' }),
   inlineBackendEnabled: flag().prefault('true').meta({ env: 'INLINE_BACKEND_ENABLED', description: 'Resources whose content is in the catalogue.' }),
   promptBackendEnabled: flag().prefault('true').meta({ env: 'PROMPT_BACKEND_ENABLED', description: 'Prompts.' }),

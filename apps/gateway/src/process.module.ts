@@ -13,6 +13,7 @@ import { type ResourceConfig, wellKnownRoutes } from '#libs/auth/well-known.js';
 import { DocumentBackendModule } from '#libs/backends/document/document-backend.module.js';
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
+import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
@@ -71,6 +72,7 @@ class GatewayProcess {
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
         ...on(config.graphqlBackendEnabled, () => GraphqlBackendModule.with({ version, calls: true, admits: false })),
+        ...on(config.grpcBackendEnabled, () => GrpcBackendModule.with({ version, calls: true, admits: false })),
         ...on(config.fetchBackendEnabled, () => FetchBackendModule.with({ version })),
         ...on(config.inlineBackendEnabled, () => InlineBackendModule.with()),
         ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),
