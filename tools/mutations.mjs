@@ -10,7 +10,7 @@ const wanted = process.argv.slice(2);
 const patches = readdirSync(folder).filter((name) => name.endsWith('.patch') && (wanted.length === 0 || wanted.some((one) => name.includes(one))));
 const copy = mkdtempSync(join(tmpdir(), 'stoa-mutations-'));
 const git = (...args) => execFileSync('git', args, { cwd: copy, stdio: ['ignore', 'ignore', 'inherit'] });
-const run = (tests) => spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--bail', '1', ...tests], { cwd: copy, encoding: 'utf8', timeout: 300_000 });
+const run = (tests) => spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--bail', '1', ...tests], { cwd: copy, encoding: 'utf8', timeout: 300_000, env: { ...process.env, NO_COLOR: '1' } });
 let survived = 0;
 try {
   execFileSync('git', ['clone', '--quiet', '--shared', root, copy]);
@@ -21,10 +21,10 @@ try {
     const tests = /^test: (.+)$/m.exec(readFileSync(path, 'utf8'))?.[1]?.split(' ');
     if (!tests) throw new Error(`${patch} names no test: give it a line "test: path"`);
     for (const test of tests) named.add(test);
-    git('apply', path);
-    const { status, stdout } = run(tests);
+    git('apply', '--whitespace=nowarn', path);
+    const { status, stdout, stderr } = run(tests);
     git('checkout', '--quiet', '--', '.');
-    const first = /FAIL.*? > (.*)/.exec(stdout)?.[1];
+    const first = /FAIL.*? > (.*)/.exec(stdout + stderr)?.[1];
     // Red means that a test failed, not that nothing ran.
     const red = status !== 0 && first !== undefined;
     if (!red) survived += 1;
