@@ -4,6 +4,7 @@ import type { ConversionOptions, ConvertedDocument, OperationVerdict } from './c
 import type { CredentialReference, CredentialSlot } from './rest-binding.js';
 import type { BackendBinding, OperationClass, PromptMessageTemplate } from './target.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
+import type { TenantQuotas, ToolRate } from './quota.js';
 import type { TenantSlug } from './tenant.js';
 
 /**
@@ -16,7 +17,7 @@ export interface ControlStore {
   getTenant(tenant: TenantSlug): Promise<TenantRecord | undefined>;
   /** Rejects with `AlreadyExists`. */
   createTenant(tenant: Pick<TenantRecord, 'slug' | 'displayName' | 'description'>): Promise<TenantRecord>;
-  updateTenant(tenant: TenantSlug, edit: Partial<Pick<TenantRecord, 'displayName' | 'description' | 'enabled'>>): Promise<TenantRecord>;
+  updateTenant(tenant: TenantSlug, edit: TenantEdit): Promise<TenantRecord>;
   deleteTenant(tenant: TenantSlug): Promise<void>;
 
   listApis(tenant: TenantSlug): Promise<readonly ApiRecord[]>;
@@ -53,10 +54,14 @@ export interface TenantRecord {
   readonly displayName: string;
   readonly description: string;
   readonly enabled: boolean;
+  /** Undefined: those of the data plane's configuration. */
+  readonly quotas?: TenantQuotas | undefined;
   readonly revision: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
+/** `quotas` replaces them whole; null gives them up. */
+export type TenantEdit = Partial<Pick<TenantRecord, 'displayName' | 'description' | 'enabled'>> & { readonly quotas?: TenantQuotas | null };
 
 /** `connection`: a living backend described itself; see `ConversionOptions.connection`. */
 export type ApiSource = { readonly url: string } | { readonly inline: true } | { readonly connection: Connection };
@@ -118,6 +123,8 @@ export interface ToolRecord {
   readonly deprecated: boolean;
   readonly enabled: boolean;
   readonly timeoutMs: number;
+  /** Undefined: as the data plane is configured. */
+  readonly rateLimit?: ToolRate | undefined;
   readonly inputSchema: JsonSchema;
   readonly outputSchema: JsonSchema | undefined;
   readonly backend: BackendBinding;
@@ -129,6 +136,7 @@ export interface ToolEdit {
   readonly description?: string | null;
   readonly tags?: readonly string[] | null;
   readonly timeoutMs?: number | null;
+  readonly rateLimit?: ToolRate | null;
 }
 
 export interface PromptArgument { readonly name: string; readonly description?: string; readonly required: boolean; /** Offered by completion. */ readonly values?: readonly string[] }

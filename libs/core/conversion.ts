@@ -1,6 +1,7 @@
 import type { ApiFormat, Connection } from './api-kind.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
 import type { BackendBinding, OperationClass } from './target.js';
+import type { ToolRate } from './quota.js';
 import type { CredentialSlot } from './rest-binding.js';
 
 /** What conversion can say of an operation. `exact` is a claim about the wire: every request the document allows can be sent, byte for byte. */
@@ -82,7 +83,7 @@ export interface NamingOptions {
   readonly useOperationId?: boolean;
 }
 /** STOA ToolSet `toolDefaults`, the part that conversion needs. */
-export interface ToolDefaults { readonly tags?: readonly string[]; readonly timeoutMs?: number }
+export interface ToolDefaults { readonly tags?: readonly string[]; readonly timeoutMs?: number; readonly rateLimit?: ToolRate }
 
 export interface ConversionOptions {
   /** How the backend was reached that described itself; see `Admission`. */

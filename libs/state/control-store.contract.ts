@@ -275,6 +275,27 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         expect((await load(of)).hash).toBe(before.hash);
       });
 
+      it('a tool has its API\'s rate until it has one of its own, and again when that is given up', async () => {
+        const of = await tenant();
+        await store.putApi(of, draftOf({ tools: [petTool('a'), petTool('b')], conversion: { toolDefaults: { rateLimit: { perMinute: 60, burst: 10 } } } }));
+        const { tool } = await store.editTool(of, 'b', { rateLimit: { perMinute: 5, burst: 5 } });
+        expect([tool.rateLimit, tool.edited, (await target(of, 'a'))?.rateLimit, (await target(of, 'b'))?.rateLimit]).toEqual([{ perMinute: 5, burst: 5 }, true, { perMinute: 60, burst: 10 }, { perMinute: 5, burst: 5 }]);
+        expect((await store.editTool(of, 'b', { rateLimit: null })).tool).toMatchObject({ rateLimit: { perMinute: 60, burst: 10 }, edited: false });
+      });
+
+      it('a tenant\'s quotas are in its catalogue, replaced whole, and gone with null', async () => {
+        const of = await tenant();
+        const before = await load(of);
+        expect((await store.updateTenant(of, { quotas: { perDay: 100, streams: 3 } })).quotas).toEqual({ perDay: 100, streams: 3 });
+        const limited = await load(of);
+        expect([limited.quotas, limited.hash === before.hash]).toEqual([{ perDay: 100, streams: 3 }, false]);
+        await store.updateTenant(of, { quotas: { perSecond: 5 } });
+        expect((await store.getTenant(of))?.quotas).toEqual({ perSecond: 5 });
+        await store.updateTenant(of, { quotas: null });
+        const after = await load(of);
+        expect([after.quotas, after.hash]).toEqual([undefined, before.hash]);
+      });
+
       it('leaves a disabled tool out of the catalogue and keeps it in the list', async () => {
         const of = await tenant();
         await store.putApi(of, draftOf({ tools: [petTool('a'), petTool('b')] }));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CatalogueSource } from '#libs/core/catalogue.js';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
-import type { ApiDraft, ApiRecord, ControlStore, PromptRecord, ResourceRecord, TenantRecord } from '#libs/core/control-store.js';
+import type { ApiDraft, ApiRecord, ControlStore, PromptRecord, ResourceRecord, TenantEdit, TenantRecord } from '#libs/core/control-store.js';
 import type { ConvertedTool } from '#libs/core/conversion.js';
 import type { CredentialReference } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
@@ -51,10 +51,12 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
     this.#publish(held);
     return held.record;
   }
-  async updateTenant(slug: TenantSlug, edit: Partial<Pick<TenantRecord, 'displayName' | 'description' | 'enabled'>>) {
+  async updateTenant(slug: TenantSlug, edit: TenantEdit) {
     const held = this.#held(slug);
     const { displayName = held.record.displayName, description = held.record.description, enabled = held.record.enabled } = edit;
-    held.record = { ...held.record, displayName, description, enabled };
+    const { quotas: before, ...record } = held.record;
+    const quotas = edit.quotas === undefined ? before : edit.quotas ?? undefined;
+    held.record = { ...record, displayName, description, enabled, ...(quotas === undefined ? {} : { quotas }) };
     this.#publish(held);
     return held.record;
   }

@@ -33,11 +33,11 @@ export async function snapshotDocument(tenant: TenantRecord, apis: readonly Api[
       await turn();
     }
   }
-  return { tenant: tenant.slug, revision: tenant.revision, hash: hash.digest('hex'), enabled: tenant.enabled, ...content };
+  return { tenant: tenant.slug, revision: tenant.revision, hash: hash.digest('hex'), enabled: tenant.enabled, ...(tenant.quotas === undefined ? {} : { quotas: tenant.quotas }), ...content };
 }
 
 function* hashedParts(tenant: TenantRecord, { apis, targets }: Pick<SnapshotDocument, 'apis' | 'targets'>): Generator {
-  yield [tenant.slug, tenant.enabled];
+  yield [tenant.slug, tenant.enabled, ...(tenant.quotas === undefined ? [] : [tenant.quotas])];
   for (const { definitions, ...api } of apis) {
     yield api;
     yield* Object.entries(definitions);

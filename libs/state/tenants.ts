@@ -1,13 +1,15 @@
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import type { ControlStore, TenantRecord } from '#libs/core/control-store.js';
+import type { TenantQuotas } from '#libs/core/quota.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import type { Database } from './database.js';
 import { isUniqueViolation } from './database-errors.js';
-import type { Tenant } from './generated/client.js';
+import { Prisma, type Tenant } from './generated/client.js';
 import { CATALOGUE_CHANNEL, clean, publication } from './publication.js';
 
 export const tenantRecord = (row: Tenant): TenantRecord => ({
   slug: row.slug as TenantSlug, displayName: row.displayName, description: row.description, enabled: row.enabled,
+  ...(row.quotas === null ? {} : { quotas: row.quotas as TenantQuotas }),
   revision: Number(row.revision), createdAt: row.createdAt, updatedAt: row.updatedAt,
 });
 
@@ -33,13 +35,14 @@ export const tenantStore = (database: Database): TenantStore => ({
     }
   },
 
-  updateTenant: async (slug, { displayName, description, enabled }) => {
+  updateTenant: async (slug, { displayName, description, enabled, quotas }) => {
     const { value, revision } = await publication(database, slug, (transaction) => transaction.tenant.update({
       where: { slug },
       data: {
         ...(displayName === undefined ? {} : { displayName: clean(displayName) }),
         ...(description === undefined ? {} : { description: clean(description) }),
         ...(enabled === undefined ? {} : { enabled }),
+        ...(quotas === undefined ? {} : { quotas: quotas === null ? Prisma.DbNull : { ...quotas } }),
         updatedAt: new Date(),
       },
     }));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { API_FORMATS, API_KINDS, kindOf } from '#libs/core/api-kind.js';
 import type { ApiRecord } from '#libs/core/control-store.js';
 import { isCredentialReference } from '#libs/credentials/credentials.js';
-import { ApiNameField, TagsField, text, TimeoutField } from '../http/fields.js';
+import { ApiNameField, TagsField, text, TimeoutField, ToolRateField } from '../http/fields.js';
 import { intervalSeconds } from './interval.js';
 
 const HttpUrl = text(2048).refine(isHttpUrl, 'must be an absolute http or https URL without user information or fragment');
@@ -24,7 +24,7 @@ const Naming = z.strictObject({
   suffix: z.string().regex(/^[a-z0-9_]+$/).max(32).optional(),
   useOperationId: z.boolean().optional().meta({ description: 'Default true; false names every tool `{method}_{path}`.' }),
 }).meta({ id: 'Naming' });
-const ToolDefaults = z.strictObject({ tags: TagsField.optional(), timeoutMs: TimeoutField.optional() }).meta({ id: 'ToolDefaults' });
+const ToolDefaults = z.strictObject({ tags: TagsField.optional(), timeoutMs: TimeoutField.optional(), rateLimit: ToolRateField.optional() }).meta({ id: 'ToolDefaults' });
 
 const Options = {
   baseUrl: BaseUrl.nullish().meta({ description: 'Replaces the document\'s servers.' }),

@@ -1,6 +1,7 @@
 import { Body, Delete, Get, HttpCode, Inject, Param, Patch, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { ControlStore } from '#libs/core/control-store.js';
+import type { TenantQuotas } from '#libs/core/quota.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { isPlatformAdmin } from '../http/access.js';
 import { AdminController, Describe } from '../http/admin-controller.js';
@@ -47,13 +48,15 @@ export class TenantsController {
   @Patch(':tenant')
   @Describe('Edit a tenant', { 200: TenantAnswer })
   async updateTenant(
-    @Param('tenant', { schema: TenantSlugField }) tenant: TenantSlug, @Body({ schema: TenantEdit }) { displayName, description, enabled }: TenantEdit, @Req() request: FastifyRequest,
+    @Param('tenant', { schema: TenantSlugField }) tenant: TenantSlug, @Body({ schema: TenantEdit }) { displayName, description, enabled, quotas }: TenantEdit, @Req() request: FastifyRequest,
   ): Promise<TenantAnswer> {
     const principal = principalOf(request);
     // A tenant that the platform suspended must not be able to lift its own suspension.
     if (enabled !== undefined && (principal === undefined || !isPlatformAdmin(principal))) throw new Problem(403, 'Access denied: only cpi-admin may change `enabled`');
+    if (quotas !== undefined && (principal === undefined || !isPlatformAdmin(principal))) throw new Problem(403, 'Access denied: only cpi-admin may change `quotas`');
     return tenantAnswer(await this.#store.updateTenant(tenant, {
       ...(displayName === undefined ? {} : { displayName }), ...(description === undefined ? {} : { description }), ...(enabled === undefined ? {} : { enabled }),
+      ...(quotas === undefined ? {} : { quotas: quotas && given(quotas) }),
     }));
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ToolRecord } from '#libs/core/control-store.js';
 import type { Definitions } from '#libs/core/json-schema.js';
-import { McpNameField, TagsField, text, TimeoutField } from '../http/fields.js';
+import { McpNameField, TagsField, text, TimeoutField, ToolRateField } from '../http/fields.js';
 import { reachable } from './reachable.js';
 
 export const ToolEditBody = z.strictObject({
@@ -9,6 +9,7 @@ export const ToolEditBody = z.strictObject({
   description: text(8000).min(1).nullable().optional(),
   tags: TagsField.nullable().optional(),
   timeoutMs: TimeoutField.nullable().optional(),
+  rateLimit: ToolRateField.nullable().optional(),
 }).meta({ id: 'ToolEdit', description: 'Edits outlive a re-import; null returns a field to what the document says.' });
 export type ToolEditBody = z.infer<typeof ToolEditBody>;
 
@@ -33,6 +34,7 @@ const summary = {
   deprecated: z.boolean(),
   enabled: z.boolean(),
   timeoutMs: z.int(),
+  rateLimit: ToolRateField.nullable().meta({ description: 'Null: as the gateway is configured.' }),
   edited: z.boolean().meta({ description: 'An operator changed what the document says.' }),
   hash: z.string(),
 };
@@ -53,7 +55,7 @@ export function toolSummary(tool: ToolRecord): ToolSummary {
   const rest = tool.backend.kind === 'rest' ? tool.backend : undefined;
   return {
     name: tool.name, api: tool.apiName, title: tool.title ?? null, description: tool.description, method: rest?.method ?? null, path: rest?.path ?? null,
-    operationClass: tool.operationClass, tags: [...tool.tags], deprecated: tool.deprecated, enabled: tool.enabled, timeoutMs: tool.timeoutMs, edited: tool.edited, hash: tool.hash,
+    operationClass: tool.operationClass, tags: [...tool.tags], deprecated: tool.deprecated, enabled: tool.enabled, timeoutMs: tool.timeoutMs, rateLimit: tool.rateLimit ?? null, edited: tool.edited, hash: tool.hash,
   };
 }
 
