@@ -27,10 +27,10 @@ export const usageReads = (database: SqlDatabase): Pick<UsageLedger, 'usage' | '
   entries: (filter, { cursor, limit }) => database.tenant(filter.tenant, async (sql) => {
     const [, month = '0001-01-01', position = '0'] = /^(\d{4}-\d{2}-01)\.(\d{1,18})$/.exec(cursor ?? '') ?? [];
     const rows = await sql.query<EntryRow>(
-      `SELECT id, revision, entry, at, tool, outcome, consumer, account, request_id, book, why, amount::text AS amount, lines, month::text AS month, position::text AS position FROM ledger.entries
+      `SELECT id, revision, entry, at, tool, outcome, consumer, account, request_id, book, why, amount::text AS amount, lines, month::text AS month, position::text AS position FROM ledger.entries AS e
        WHERE tenant = $1 AND at >= $2::text::timestamptz AND at < $3::text::timestamptz AND event_date >= ($2::text::timestamptz AT TIME ZONE 'UTC')::date AND event_date <= ($3::text::timestamptz AT TIME ZONE 'UTC')::date
          AND ($4::text IS NULL OR tool = $4) AND ($5::text IS NULL OR consumer = $5) AND ($6::text IS NULL OR outcome = $6) AND ($7::text IS NULL OR account = $7)
-         AND (month, position) > ($8::text::date, $9::text::bigint) ORDER BY month, position LIMIT $10::text::int`, ...parameters(filter), month, position, String(limit + 1));
+         AND (e.month, e.position) > ($8::text::date, $9::text::bigint) ORDER BY e.month, e.position LIMIT $10::text::int`, ...parameters(filter), month, position, String(limit + 1));
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
     return {

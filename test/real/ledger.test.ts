@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import { billsContract } from '#libs/ledger/bills.contract.js';
 import { consumerContract } from '#libs/ledger/consumer.contract.js';
 import { openDatabase } from '#libs/state/database.js';
 import { migrate } from '#libs/state/migrate.js';
@@ -10,6 +11,12 @@ beforeAll(async () => { server = await startPostgres(); });
 afterAll(() => server.stop());
 
 consumerContract('Postgres', async () => {
+  const database = await openDatabase({ url: await server.database() });
+  await migrate(database);
+  return { database: sqlDatabase(database), close: () => database.close() };
+});
+
+billsContract('Postgres', async () => {
   const database = await openDatabase({ url: await server.database() });
   await migrate(database);
   return { database: sqlDatabase(database), close: () => database.close() };
