@@ -63,6 +63,7 @@ const thrown = ({ code }: Fault): Error => Object.assign(new Error(`${code}: inj
 /** The system's files, and a fault where `fails` says so; it is asked with the operation and how many of them there were. */
 export function faultyFiles(fails: (operation: Operation, count: number) => Fault | undefined): JournalFiles & { readonly counts: Record<Operation, number> } {
   const counts: Record<Operation, number> = { create: 0, write: 0, sync: 0, syncFolder: 0, truncate: 0 };
+  const unsynced = new Map<number, (readonly [number, number])[]>();
   const fault = (operation: Operation): Fault | undefined => fails(operation, counts[operation] += 1);
   const check = (operation: Operation): void => { const found = fault(operation); if (found) throw thrown(found); };
   return {
@@ -70,12 +71,21 @@ export function faultyFiles(fails: (operation: Operation, count: number) => Faul
     create: (path) => { check('create'); return systemFiles.create(path); },
     write: (file, bytes, position) => {
       const found = fault('write');
+      unsynced.set(file, [...unsynced.get(file) ?? [], [position, bytes.length]]);
       if (!found) return systemFiles.write(file, bytes, position);
       if (found.partly !== undefined && found.partly > 0) return systemFiles.write(file, bytes.subarray(0, found.partly), position);
       throw thrown(found);
     },
     truncate: (file, length) => { check('truncate'); systemFiles.truncate(file, length); },
-    sync: async (file) => { check('sync'); await systemFiles.sync(file); },
+    sync: async (file) => {
+      const found = fault('sync');
+      const written = unsynced.get(file) ?? [];
+      unsynced.delete(file);
+      if (!found) { await systemFiles.sync(file); return; }
+      // As a kernel does: what could not be written is gone from the cache, and the next sync succeeds.
+      for (const [position, length] of written) systemFiles.write(file, Buffer.alloc(length), position);
+      throw thrown(found);
+    },
     syncFolder: async (path) => { check('syncFolder'); await systemFiles.syncFolder(path); },
   };
 }
