@@ -271,7 +271,8 @@ describe('a journal whose disk fails', () => {
     await journal.tend();
     expect(journal.refusal).toBeUndefined();
     await journal.close();
-    const { kept } = await replay(directory);
+    const { kept, found } = await replay(directory);
     expect(kept.records.map(({ outcome }) => outcome)).toEqual(['unknown']);
+    expect(found.unknown, 'told by the journal when it was mended, not found by the next start').toBe(0);
   }));
 });
