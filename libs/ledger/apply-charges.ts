@@ -100,8 +100,8 @@ async function insertEntries(sql: Sql, rows: readonly Row[]): Promise<Set<string
 }
 
 /** Sums by key, in the order of keys: two writers then wait for one another and never for ever. */
-function sums<T extends object>(charged: readonly Charged[], keysOf: (one: Charged) => readonly (readonly [string, T, Readonly<Record<string, bigint>>])[]): object[] {
-  const found = new Map<string, { readonly fields: T; readonly values: Record<string, bigint> }>();
+function sums(charged: readonly Charged[], keysOf: (one: Charged) => readonly (readonly [string, object, Readonly<Record<string, bigint>>])[]): object[] {
+  const found = new Map<string, { readonly fields: object; readonly values: Record<string, bigint> }>();
   for (const one of charged) {
     for (const [key, fields, values] of keysOf(one)) {
       let at = found.get(key);

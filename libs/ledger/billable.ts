@@ -32,5 +32,6 @@ export function billable({ outcome, invoked, units }: Pick<Usage, 'outcome' | 'i
     // The logical call is paid for in the round that ends it.
     case 'input_required':
     case 'denied': case 'rate_limited': case 'rejected': case 'unavailable': return no(outcome);
+    default: return outcome satisfies never;
   }
 }

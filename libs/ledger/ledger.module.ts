@@ -41,17 +41,21 @@ const KEEPER = Symbol('LedgerKeeper');
 const BLOCK = { nano: 100_000_000n, calls: 100n };
 const RECHECK_MS = 2000;
 
+const reads = (database: SqlDatabase, pricing: StoredPricing): UsageLedger => {
+  const current = (): ReturnType<StoredPricing['current']> => pricing.current();
+  const billing = bills(database, current);
+  return {
+    ...usageReads(database), reconcile: reconciler(database, current),
+    bill: (tenant, month, book) => billing.bill(tenant, month, book), closeBill: (tenant, month) => billing.closeBill(tenant, month), correct: (tenant, month) => billing.correct(tenant, month),
+  };
+};
+
 /** What calls cost: prices, the ledger, bills, budgets. */
 @Module({})
 export class LedgerModule implements OnApplicationShutdown {
   constructor(@Inject(KEEPER) private readonly keeper: LedgerKeeper, @Inject(SPEND_GUARD) private readonly guard: SpendGuard | undefined) {}
 
   static with({ takes, guards, keeps, explains = false, callRecordDays = 30, entryDays, consumes = false, steps = [] }: LedgerModuleOptions): DynamicModule {
-    const reads = (database: SqlDatabase, pricing: StoredPricing): UsageLedger => {
-      const current = () => pricing.current();
-      const { rerate: _rerate, ...billing } = bills(database, current);
-      return { ...usageReads(database), ...billing, reconcile: reconciler(database, current) };
-    };
     return {
       module: LedgerModule, global: true,
       providers: [

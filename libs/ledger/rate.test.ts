@@ -11,12 +11,13 @@ import { PriceBookRefused, readPriceBook } from './read-price-book.js';
 import { type Meters, OWN_ACCOUNT, rate } from './rate.js';
 
 /** `STOA_PROOF_EVENTS=1000000` is the long form. */
+// oxlint-disable-next-line node/no-process-env
 const EVENTS = Number(process.env['STOA_PROOF_EVENTS'] ?? 100_000);
 
 describe('money', () => {
   it('is exact decimal text there and back, and refuses what a nano-unit cannot hold', () => {
     fc.assert(fc.property(fc.bigInt({ min: 0n, max: 10n ** 26n }), (nano) => { expect(nanoOf(amountText(nano))).toBe(nano); }));
-    for (const text of ['-1', '1e3', '.5', '1.', '01', '0.0000000001', 'NaN', ' 1', '1,5']) expect(nanoOf(text), text).toBeUndefined();
+    expect(['-1', '1e3', '.5', '1.', '01', '0.0000000001', 'NaN', ' 1', '1,5'].filter((text) => nanoOf(text) !== undefined)).toEqual([]);
   });
   it('rounds a half to the even neighbour, above and below zero', () => {
     expect([5n, 15n, 25n, -5n, -15n, 16n, -16n, 14n].map((n) => halfEven(n, 10n))).toEqual([0n, 2n, 2n, 0n, -2n, 2n, -2n, 1n]);
@@ -47,6 +48,7 @@ describe('the shipped book', () => {
   });
 });
 
+const version = (validFrom: string, price: string) => readPriceBook({ name: 'default', currency: 'EUR', validFrom, lines: [{ name: 'calls', unit: 'calls', price }] });
 describe('the price of calls', () => {
   it(`is what an oracle of fractions says, for ${EVENTS} random calls under random books, in any order (BILL-06)`, () => {
     let seen = 0;
@@ -70,7 +72,6 @@ describe('the price of calls', () => {
   }, 620_000);
 
   it('goes by the time of the call: the version valid then, the newest of several with the same begin', () => {
-    const version = (validFrom: string, price: string) => readPriceBook({ name: 'default', currency: 'EUR', validFrom, lines: [{ name: 'calls', unit: 'calls', price }] });
     const shelf = new BookShelf([{ book: version('2026-11-01T00:00:00Z', '1'), version: 1, tenant: undefined }, { book: version('2026-11-10T00:00:00Z', '2'), version: 2, tenant: undefined }, { book: version('2026-11-10T00:00:00Z', '3'), version: 3, tenant: undefined }]);
     const at = (time: string): string => amountText(rate(aUsage({ backendMs: 0 }), shelf.at(Date.parse(time), 'acme', undefined), OWN_ACCOUNT, new Map()).amount);
     expect(['2026-10-31T23:59:59.999Z', '2026-11-01T00:00:00Z', '2026-11-09T23:59:59.999Z', '2026-11-10T00:00:00Z'].map(at)).toEqual(['0.001', '1', '1', '3']);
@@ -120,7 +121,9 @@ describe('a price book is refused, naming the line', () => {
   });
   it('never throws anything else, whatever it is given', () => {
     fc.assert(fc.property(fc.oneof(fc.jsonValue(), fc.record({ name: fc.string(), lines: fc.jsonValue(), validFrom: fc.jsonValue(), minimum: fc.jsonValue(), tools: fc.jsonValue() })), (content) => {
-      try { readPriceBook(content); } catch (failure) { expect(failure).toBeInstanceOf(PriceBookRefused); }
+      let failure: unknown;
+      try { readPriceBook(content); } catch (thrown) { failure = thrown; }
+      expect(failure === undefined || failure instanceof PriceBookRefused).toBe(true);
     }), { numRuns: 2000 });
   });
 });

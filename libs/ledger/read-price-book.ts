@@ -87,7 +87,7 @@ class Reader {
     if (value === undefined) return undefined;
     if (!Array.isArray(value) || value.length === 0 || !value.every((item): item is string => typeof item === 'string' && item !== '')) { this.say(path, `${what} must be a list of texts, one at least`); return undefined; }
     for (const [at, item] of value.entries()) if (known && !known.includes(item)) this.say([...path, at], `${what} must be of ${known.join(', ')}, not ${shown(item)}`);
-    return value as string[];
+    return value;
   }
 
   private lines(value: unknown): readonly PriceLine[] {

@@ -32,7 +32,7 @@ const SPENT = new Denial({ code: 'QUOTA_EXCEEDED', message: 'The budget for this
  */
 export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, now = Date.now }: SpendGuardOptions): SpendGuard {
   const pools = new Map<string, BudgetPool>();
-  const held = new WeakMap<object, readonly { readonly pool: BudgetPool; readonly held: Held }[]>();
+  const held = new WeakMap<object, readonly Got[]>();
   let refreshed = -Infinity;
   const freshen = (): void => {
     if (now() - refreshed < recheckMs) return;
@@ -71,20 +71,7 @@ export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, no
     const need: Need = { nano: book ? mostOf(usage, book, account.plan) : 0n, calls: 1n };
     const month = monthOf(at);
     const asked = [...new Set([account.id, ''])].map((id) => poolOf(tenant, id, month));
-    return inTurn(asked, 0, need, [], call);
-  };
-  const inTurn = (asked: readonly BudgetPool[], from: number, need: Need, got: readonly { pool: BudgetPool; held: Held }[], call: ValidatedCall): Eventually<Denial | undefined> => {
-    const pool = asked[from];
-    if (!pool) { if (got.length > 0) held.set(call, got); return undefined; }
-    const next = (answer: Held | 'none' | 'spent'): Eventually<Denial | undefined> => {
-      if (answer === 'spent') { for (const one of got) one.pool.giveBack(one.held); return SPENT; }
-      return inTurn(asked, from + 1, need, answer === 'none' ? got : [...got, { pool, held: answer }], call);
-    };
-    const answer = pool.take(need);
-    return answer instanceof Promise ? answer.then(next, (failure: unknown) => {
-      for (const one of got) one.pool.giveBack(one.held);
-      return away(failure);
-    }) : next(answer);
+    return takeEach(asked, need, (got) => { if (got.length > 0) held.set(call, got); });
   };
 
   return {
@@ -100,6 +87,25 @@ export function spendGuard({ leases, pricing, refresh, block, recheckMs, log, no
     },
     close: async () => { await Promise.allSettled([...pools.values()].map((pool) => pool.close())); },
   };
+}
+
+interface Got { readonly pool: BudgetPool; readonly held: Held }
+/** From each pool in turn, or from none: what was taken is given back where a later one refuses. */
+function takeEach(asked: readonly BudgetPool[], need: Need, taken: (got: readonly Got[]) => void): Eventually<Denial | undefined> {
+  const got: Got[] = [];
+  const undo = (denial: Denial): Denial => { for (const { pool, held } of got) pool.giveBack(held); return denial; };
+  const from = (at: number): Eventually<Denial | undefined> => {
+    const pool = asked[at];
+    if (!pool) { taken(got); return undefined; }
+    const goOn = (answer: Held | 'none' | 'spent'): Eventually<Denial | undefined> => {
+      if (answer === 'spent') return undo(SPENT);
+      if (answer !== 'none') got.push({ pool, held: answer });
+      return from(at + 1);
+    };
+    const answer = pool.take(need);
+    return answer instanceof Promise ? answer.then(goOn, (failure: unknown) => undo(away(failure))) : goOn(answer);
+  };
+  return from(0);
 }
 
 const away = (failure: unknown): Denial => new Denial({ code: 'UNAVAILABLE', message: 'The service is temporarily unavailable.', reason: failure instanceof Unavailable ? 'budgets cannot be read' : String(failure), retryAfterSeconds: 1 });

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type DynamicModule, Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CompressionTypes, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
 import type { Log, ReadinessCheck } from '#libs/core/ports.js';
@@ -24,11 +24,13 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
   readonly #probes: Server;
   #producer: Producer | undefined;
   #relay: NodeJS.Timeout | undefined;
-  constructor(
-    @Inject(CONFIG) private readonly config: BillingConfig, @Inject(LOG) private readonly log: Log, @Inject(SQL_DATABASE) private readonly database: SqlDatabase,
-    @Inject(LEDGER_CONSUMER.events) private readonly events: LedgerConsumer, @Inject(LEDGER_CONSUMER.records) private readonly records: LedgerConsumer, @Inject(READINESS.database) private readonly databaseReady: ReadinessCheck,
-  ) {
-    this.#probes = createServer((request, response) => { void this.#probe(request.url ?? '').then(([status, body]) => { response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)); }); });
+  @Inject(LOG) private readonly log!: Log;
+  @Inject(SQL_DATABASE) private readonly database!: SqlDatabase;
+  @Inject(LEDGER_CONSUMER.events) private readonly events!: LedgerConsumer;
+  @Inject(LEDGER_CONSUMER.records) private readonly records!: LedgerConsumer;
+  @Inject(READINESS.database) private readonly databaseReady!: ReadinessCheck;
+  constructor(@Inject(CONFIG) private readonly config: BillingConfig) {
+    this.#probes = createServer((request, response) => { void this.#answer(request.url ?? '', response); });
   }
 
   static with(config: BillingConfig): DynamicModule {
@@ -93,6 +95,10 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
         await producer.send({ topic, acks: -1, messages: alerts.map((alert) => ({ key: alert.tenant, value: JSON.stringify(alert), headers: { 'content-type': 'application/json', ce_type: 'dev.gostoa.alert.budget.v1' } })) });
       });
     } catch (failure) { this.log.debug({ err: failure }, 'alerts could not be sent: tried again'); }
+  }
+  async #answer(url: string, response: ServerResponse): Promise<void> {
+    const [status, body] = await this.#probe(url);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   }
   async #probe(url: string): Promise<readonly [number, object]> {
     if (/^\/(health(\/live|\/startup)?|live)$/.test(url)) return [200, { status: 'healthy', service: 'stoa-billing' }];

@@ -16,6 +16,7 @@ export interface TopicReaderOptions {
   readonly now?: () => number;
 }
 
+const STOPPED = Symbol('stopped');
 /** Of one transaction. */
 const AT_ONCE = 500;
 const BACKOFF_MS = [100, 300, 1000, 3000, 5000];
@@ -61,22 +62,23 @@ export class TopicReader {
     }
   }
 
-  async #batch({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
-    const goesOn = (): boolean => isRunning() && !isStale() && !this.#closing;
+  async #batch(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    const goesOn = (): boolean => payload.isRunning() && !payload.isStale() && !this.#closing;
     const stream = `${batch.topic}/${batch.partition}`;
     for (let from = 0; from < batch.messages.length && goesOn(); from += AT_ONCE) {
       const messages = batch.messages.slice(from, from + AT_ONCE);
       const last = messages.at(-1);
       if (!last) return;
-      const seek = await this.#deliver(stream, batch, { messages, goesOn, heartbeat });
-      if (seek === 'stopped') return;
+      const seek = await this.#deliver(stream, batch, { messages, goesOn, heartbeat: () => payload.heartbeat() });
+      if (seek === STOPPED) return;
       if (seek !== undefined) { this.#consumer.seek({ topic: batch.topic, partition: batch.partition, offset: seek }); return; }
-      resolveOffset(last.offset);
-      await heartbeat();
+      payload.resolveOffset(last.offset);
+      await payload.heartbeat();
     }
   }
 
-  async #deliver(stream: string, batch: Batch, { messages, goesOn, heartbeat }: { messages: readonly KafkaMessage[]; goesOn: () => boolean; heartbeat: () => Promise<void> }): Promise<string | 'stopped' | undefined> {
+  async #deliver(stream: string, batch: Batch, { messages, goesOn, heartbeat }: { messages: readonly KafkaMessage[]; goesOn: () => boolean; heartbeat: () => Promise<void> }): Promise<string | typeof STOPPED | undefined> {
     const { read, consumer, log, now = Date.now, topic } = this.options;
     const positions = messages.map(({ offset }) => BigInt(offset));
     const [first = 0n, last = 0n] = [positions[0], positions.at(-1)];
@@ -102,7 +104,7 @@ export class TopicReader {
         await heartbeat().catch(() => undefined);
       }
     }
-    return 'stopped';
+    return STOPPED;
   }
 }
 

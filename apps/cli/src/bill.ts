@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { billingClient, queryOf, table } from './billing-request.js';
-import { AdminClient, CommandError } from './client.js';
+import { type AdminClient, CommandError } from './client.js';
 import type { Io } from './io.js';
 
 export const BILL_HELP = `stoa bill --tenant TENANT --month 2026-11 [--plan BOOK.yaml] [--json]
