@@ -5,9 +5,9 @@ export type Path = readonly (string | number)[];
 export interface JsonToken { readonly kind: 'key' | 'string' | 'number' | 'literal'; readonly path: Path; /** Of a string or key: its value; else as written. */ readonly value: string }
 
 export interface JsonEditor {
-  wants(kind: JsonToken['kind'], json: string, start: number, end: number): boolean;
+  readonly wants: (kind: JsonToken['kind'], json: string, start: number, end: number) => boolean;
   /** JSON in the token's place, or undefined to leave it. */
-  edit(token: JsonToken): string | undefined;
+  readonly edit: (token: JsonToken) => string | undefined;
 }
 
 const valueOf = (raw: string): string => (raw.includes('\\') ? JSON.parse(raw) as string : raw.slice(1, -1));

@@ -31,9 +31,9 @@ const SECRETS: Readonly<Record<string, readonly string[]>> = {
   'jwt': ['eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U'],
   'aws-key': ['AKIAIOSFODNN7EXAMPLE'],
   'github-token': [`ghp_${'aB3'.repeat(12)}`, `github_pat_${'a1B2'.repeat(10)}`],
-  'stripe-key': [`sk_${'live'}_${'4eC39HqLyjWDarjtT1zdp7dc'}`],
-  'slack-token': [`xoxb-${'123456789012-abcdefGHIJKL'}`],
-  'google-key': [`AIza${'SyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q'}`],
+  'stripe-key': [['sk_live', '4eC39HqLyjWDarjtT1zdp7dc'].join('_')],
+  'slack-token': [['xoxb', '123456789012', 'abcdefGHIJKL'].join('-')],
+  'google-key': [['AIza', 'SyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q'].join('')],
   'stoa-key': ['stoa_sk_abcdefgh12345678'],
   'private-key': ['-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAKj34GkxFhD9\nabcdefghijkl==\n-----END RSA PRIVATE KEY-----'],
 };
@@ -157,10 +157,10 @@ it('fails closed: past its time it throws, and answers nothing', () => {
 
 describe('properties', () => {
   const secret = fc.constantFrom(...ALL.map((one) => one.secret).filter((one) => !one.includes('\n')));
-  const word = fc.string({ unit: fc.constantFrom(...'abcdefghij klmnop qrstuvwxyz,;!?()\n'), maxLength: 12 });
+  const word = fc.string({ unit: fc.constantFrom(...Array.from('abcdefghij klmnop qrstuvwxyz,;!?()\n')), maxLength: 12 });
   const dress = fc.constantFrom<(plain: string) => string>((plain) => plain, (plain) => Buffer.from(`mail: <${plain}>`).toString('base64'), (plain) => plain.replaceAll('@', '%40'), (plain) => plain.replaceAll('@', '＠'));
   const around = fc.tuple(word, secret, dress, word, fc.nat(3));
-  const RUNS = Number(process.env['REDACTION_DOCUMENTS'] ?? 5_000);
+  const RUNS = 5_000;
   it(`no secret leaves any of ${RUNS} generated documents, in structure, text or key`, { timeout: 300_000 }, () => {
     fc.assert(fc.property(around, ([before, plain, dressed, after, where]) => {
       const worn = `${before} ${dressed(plain)} ${after}`;
@@ -174,6 +174,6 @@ describe('properties', () => {
     }), { numRuns: RUNS });
   });
   it('JSON without anything in it stays byte for byte', () => {
-    fc.assert(fc.property(fc.json({ maxDepth: 4 }), (json) => { if (shipped.redactText(json, undefined) !== json) throw new Error(json); }), { numRuns: 500, seed: 7 });
+    fc.assert(fc.property(fc.json({ maxDepth: 4 }), (json) => { expect(shipped.redactText(json, undefined)).toBe(json); }), { numRuns: 500, seed: 7 });
   });
 });

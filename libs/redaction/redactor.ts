@@ -19,6 +19,7 @@ export interface RedactorOptions {
 }
 
 const NO_RULES: Rules = { own: [] };
+const idle = ({ own, masked }: Rules): boolean => own.length === 0 && masked === undefined;
 
 /**
  * Replaces what must not leave in everything that a call answers. It works on values and keeps their types; text that says the same as the
@@ -42,16 +43,6 @@ export function createRedactor({ settings, budgetMs, log, now = () => performanc
     return rules;
   };
   const using = (rules: Rules): ValueRedactor => new ValueRedactor(scanner, rules, new Budget(budgetMs, now), cards);
-  const idle = ({ own, masked }: Rules): boolean => own.length === 0 && masked === undefined;
-
-  const tool = (result: ToolResult, on: ValueRedactor, target: Target): ToolResult => {
-    const { structuredJson } = result;
-    const shape: Shape | undefined = target.outputSchema === undefined ? undefined : { schema: target.outputSchema, definitions: target.definitions };
-    const structured = structuredJson === undefined ? undefined : on.json(structuredJson, shape);
-    const content = blocks(result.content, on, (text) => (text === structuredJson && structured !== undefined ? structured : on.textual(text)));
-    const meta = result.meta === undefined ? undefined : JSON.parse(on.json(JSON.stringify(result.meta))) as Record<string, unknown>;
-    return { ...result, content, ...(structured === undefined ? {} : { structuredJson: structured }), ...(meta ? { meta } : {}) };
-  };
 
   const redactor: Required<Redactor> = {
     redact(result, call) {
@@ -86,6 +77,15 @@ export function createRedactor({ settings, budgetMs, log, now = () => performanc
   };
   return redactor;
 }
+
+const tool = (result: ToolResult, on: ValueRedactor, target: Target): ToolResult => {
+  const { structuredJson } = result;
+  const shape: Shape | undefined = target.outputSchema === undefined ? undefined : { schema: target.outputSchema, definitions: target.definitions };
+  const structured = structuredJson === undefined ? undefined : on.json(structuredJson, shape);
+  const content = blocks(result.content, on, (text) => (text === structuredJson && structured !== undefined ? structured : on.textual(text)));
+  const meta = result.meta === undefined ? undefined : JSON.parse(on.json(JSON.stringify(result.meta))) as Record<string, unknown>;
+  return { ...result, content, ...(structured === undefined ? {} : { structuredJson: structured }), ...(meta ? { meta } : {}) };
+};
 
 /** One look at each text; false for most answers, which then leave as they came. */
 function suspicious(result: CallResult, scanner: TextScanner): boolean {

@@ -11,7 +11,7 @@ export interface ShippedPattern {
   /** Any of these in the text, or it is not asked. */
   readonly triggers: number;
   /** Linear in the text: each character is looked at a bounded number of times. */
-  find(text: string, found: Found): void;
+  readonly find: (text: string, found: Found) => void;
 }
 
 const LOCAL = /[\p{L}\p{N}._%+'!#$&*^`{|}~-]/u;

@@ -10,7 +10,7 @@ export interface OwnPattern {
   /** Asked of values under these keys or pointers alone; undefined: of every text. */
   readonly fields?: readonly string[] | undefined;
   /** Throws when the budget is used up. */
-  find(text: string, found: (start: number, end: number) => void, budget: Budget): void;
+  readonly find: (text: string, found: (start: number, end: number) => void, budget: Budget) => void;
 }
 
 /** The time that one redaction may take; past it, `RedactionFailed`. */
@@ -40,15 +40,15 @@ export class TextScanner {
   /** Apart, in order. `own` are the other patterns that apply here. */
   spans(text: string, own: readonly OwnPattern[], budget: Budget, depth = 0): readonly Span[] {
     budget.check();
-    const triggers = triggersOf(text);
-    const spans = (triggers & this.wanted) === 0 ? [] : this.inShipped(text, triggers, own, budget, depth);
+    const spans = !this.suspects(text) ? [] : this.inShipped(text, own, budget, depth);
     for (const { name, replacement, find } of own) find(text, (start, end) => { if (end > start) spans.push({ start, end, name, replacement }); }, budget);
     return apart(spans);
   }
 
-  private inShipped(text: string, triggers: number, own: readonly OwnPattern[], budget: Budget, depth: number): Span[] {
+  private inShipped(text: string, own: readonly OwnPattern[], budget: Budget, depth: number): Span[] {
+    const triggers = triggersOf(text);
     const spans = spansIn(this.shipped, text, triggers);
-    if ((triggers & TRIGGER.longRun) !== 0 && depth < DEEPEST) this.inBase64(text, own, budget, { spans, depth });
+    if ((triggers & TRIGGER.longRun) !== 0 && depth < DEEPEST) spans.push(...this.inBase64(text, own, budget, depth));
     if ((triggers & (TRIGGER.escapes | TRIGGER.nonAscii)) === 0 || depth >= DEEPEST) return spans;
     const plain = unfold(text);
     if (!plain) return spans;
@@ -57,12 +57,14 @@ export class TextScanner {
   }
 
   /** A run that reads as base64 of text, with something in it, goes whole. */
-  private inBase64(text: string, own: readonly OwnPattern[], budget: Budget, { spans, depth }: { readonly spans: Span[]; readonly depth: number }): void {
+  private inBase64(text: string, own: readonly OwnPattern[], budget: Budget, depth: number): Span[] {
+    const spans: Span[] = [];
     for (const { index, 0: run } of text.matchAll(BASE64)) {
       const decoded = decodedText(run);
       const [first] = decoded === undefined ? [] : this.spans(decoded, own, budget, depth + 1);
       if (first) spans.push({ ...first, start: index, end: index + run.length });
     }
+    return spans;
   }
 }
 

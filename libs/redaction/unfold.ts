@@ -2,7 +2,7 @@
 export interface Unfolded { readonly text: string; /** One longer than `text`: the last is the original's end. */ readonly from: readonly number[] }
 
 // What nobody sees between two letters: soft hyphen, zero-width and direction marks, variation selectors.
-const INVISIBLE = /[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]/;
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 const ESCAPE = /%([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})/y;
 
 /** Percent and backslash escapes of ASCII read, compatibility forms folded (NFKC), invisible characters left out; undefined when that is the text itself. */

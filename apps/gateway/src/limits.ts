@@ -39,20 +39,19 @@ export function limitAddresses(server: Pick<FastifyInstance, 'addHook'>, limits:
   });
 }
 
-/** The limiter, which also lets the call's door know where the caller stands. */
-export const telling = (limiter: RateLimiter): RateLimiter => {
-  const tell = (call: AuthorizedCall, answer: QuotaGrant | undefined | Denial): QuotaGrant | undefined | Denial => {
-    const standing = answer instanceof Denial ? answer.quota : answer;
-    if (standing) call.exchange.limited?.(standing);
-    return answer;
-  };
-  return {
-    take(call) {
-      const answer = limiter.take(call);
-      return answer instanceof Promise ? answer.then((come) => tell(call, come)) : tell(call, answer);
-    },
-  };
+const tell = (call: AuthorizedCall, answer: QuotaGrant | undefined | Denial): QuotaGrant | undefined | Denial => {
+  const standing = answer instanceof Denial ? answer.quota : answer;
+  if (standing) call.exchange.limited?.(standing);
+  return answer;
 };
+
+/** The limiter, which also lets the call's door know where the caller stands. */
+export const telling = (limiter: RateLimiter): RateLimiter => ({
+  take(call) {
+    const answer = limiter.take(call);
+    return answer instanceof Promise ? answer.then((come) => tell(call, come)) : tell(call, answer);
+  },
+});
 
 /** The same for what runs at the same time; only its refusal says where the caller stands. */
 export const tellingOfPlaces = (limiter: ConcurrencyLimiter): ConcurrencyLimiter => ({

@@ -18,26 +18,27 @@ export const redactedEndings = (to: Settlement, redactor: Redactor): Settlement 
   settle: (ending) => to.settle(ending.denial ? { ...ending, denial: cleaned(ending.denial, redactor, ending.reached.principal.tenant) } : ending),
 });
 
-export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({ intent: (call) => meter.intent(call), settle: redactedEndings(meter, redactor).settle });
+export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({ intent: (call) => meter.intent(call), ...redactedEndings(meter, redactor) });
 
 /** Arguments redacted before any backend sees them. */
 export const redactingBackends = (backends: Backends, redactor: Redactor): Backends =>
   Object.fromEntries(Object.entries(backends).map(([kind, backend]) => [kind, { invoke: (call: ValidatedCall) => backend.invoke(redactedRequest(redactor, call)) }]));
 
-function quieten({ exchange, principal: { tenant } }: AuthenticatedCall, { redactText, redactValue }: Redactor): void {
+function quieten({ exchange, principal: { tenant } }: AuthenticatedCall, redactor: Redactor): void {
   const { progress, log } = exchange;
   const spoken = exchange as { progress: typeof progress; log: typeof log };
-  if (progress && redactText) spoken.progress = (value, total, message) => { progress(value, total, message === undefined ? undefined : redactText(message, tenant)); };
-  if (log && redactValue) spoken.log = (level, data, logger) => { log(level, redactValue(data, tenant), logger); };
+  if (progress && redactor.redactText) spoken.progress = (value, total, message) => { progress(value, total, message === undefined ? undefined : redactor.redactText?.(message, tenant)); };
+  if (log && redactor.redactValue) spoken.log = (level, data, logger) => { log(level, redactor.redactValue?.(data, tenant), logger); };
 }
 
 /** A redactor that fails leaves the denial's code, and none of its words. */
-function cleaned(denial: Denial, { redactText }: Redactor, tenant: TenantSlug | undefined): Denial {
-  if (!redactText) return denial;
+function cleaned(denial: Denial, redactor: Redactor, tenant: TenantSlug | undefined): Denial {
+  if (!redactor.redactText) return denial;
+  const redactText = (text: string): string => redactor.redactText?.(text, tenant) ?? '';
   try {
-    const message = redactText(denial.message, tenant);
-    const reason = denial.reason === undefined ? undefined : redactText(denial.reason, tenant);
-    const issues = denial.issues?.map((issue) => ({ pointer: redactText(issue.pointer, tenant), message: redactText(issue.message, tenant) }));
+    const message = redactText(denial.message);
+    const reason = denial.reason === undefined ? undefined : redactText(denial.reason);
+    const issues = denial.issues?.map((issue) => ({ pointer: redactText(issue.pointer), message: redactText(issue.message) }));
     const same = message === denial.message && reason === denial.reason && (issues?.every((issue, at) => issue.pointer === denial.issues?.[at]?.pointer && issue.message === denial.issues[at].message) ?? true);
     return same ? denial : new Denial({ ...factsOf(denial), message, ...(reason === undefined ? {} : { reason }), ...(issues ? { issues } : {}) });
   } catch {

@@ -26,7 +26,7 @@ function announce({ url, demos }: Standalone, home: string, clientConfig: string
   for (const { tenant, title, tools, url: backend } of demos) say(`Tenant ${tenant.padEnd(8)}${title}: ${tools} tools from its demo API at ${backend}`);
   if (demos.some(({ tenant }) => tenant === 'acme')) say('Try            npx stoa call list_pets --tenant acme --arg status=available');
   say(`MCP clients    ${clientConfig} is a ready "mcpServers" configuration; a token: npx stoa token --tenant acme --role tenant-admin`);
-  say(`Data           ${home}   (policy: shipped, destructive tools ask first; rate limits: off, backends on loopback: allowed; this process is for one computer)`);
+  say(`Data           ${home}   (policy: shipped, destructive tools ask first; rate limits: generous, backends on loopback: allowed; this process is for one computer)`);
   say(`Stoa is ready in ${Math.round(performance.now())} ms`);
 }
 
