@@ -19,6 +19,7 @@ const PROCESSES = [
   { title: 'Standalone', command: 'npm start', file: 'apps/standalone/src/config.ts', schema: 'StandaloneConfig', about: 'The whole product in one process on embedded parts.' },
   { title: 'Gateway', command: 'node dist/apps/gateway/src/main.js', file: 'apps/gateway/src/config.ts', schema: 'GatewayConfig', about: 'The data plane: MCP and the REST facade.' },
   { title: 'Controller', command: 'node dist/apps/controller/src/main.js', file: 'apps/controller/src/config.ts', schema: 'ControllerConfig', about: 'The control plane: admin API, imports, migrations.' },
+  { title: 'Billing', command: 'node dist/apps/billing/src/main.js', file: 'apps/billing/src/config.ts', schema: 'BillingConfig', about: 'Reads the metering topics into the ledger.' },
   { title: 'Development issuer', command: 'node dist/apps/dev-issuer/src/main.js', file: 'apps/dev-issuer/src/config.ts', schema: 'DevIssuerConfig', about: 'Tokens for tests, as MCP Gateway\'s issuer gives them. Never for production.' },
 ];
 
