@@ -15,6 +15,7 @@ import type { Environment } from '#libs/configuration/read-config.js';
 import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
 import { LOG, READINESS, TOKEN_VERIFIER } from '#libs/core/tokens.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { LedgerModule } from '#libs/ledger/ledger.module.js';
 import type { Logger } from '#libs/observability/logger.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { OpenapiModule } from '#libs/openapi/openapi.module.js';
@@ -51,6 +52,7 @@ class ControllerProcess {
         ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
         AuthModule.with(signIn),
         PolicyModule.with({ mode: 'opa', environment: config.environment, office: true, base: { admin: ACCESS }, ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }) }),
+        LedgerModule.with({ takes: false, guards: false, keeps: false, explains: true }),
         ControllerModule.with({ refreshPollMs: config.refreshEnabled ? config.refreshPollSeconds * 1000 : undefined, apiKeysEnabled: config.apiKeysEnabled, stepUpAcr: config.stepUpAcr }),
       ],
       controllers: [ProbesController],

@@ -25,6 +25,7 @@ import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
 import { MeteringModule, type MeteringModuleOptions } from '#libs/metering/metering.module.js';
 import { instanceOf, journalFolder, kafkaOf } from '#libs/metering/metering-fields.js';
+import { LedgerModule } from '#libs/ledger/ledger.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { PolicyModule, type PolicyOptions } from '#libs/policy/policy.module.js';
 import { rateLimitOptions } from '#libs/rate-limit/limit-fields.js';
@@ -68,6 +69,8 @@ class GatewayProcess {
         ...on(config.rateLimitEnabled, () => RateLimitModule.with(rateLimitOptions(config))),
         ...on(config.redactionEnabled, () => RedactionModule.with(redactionOptions(config))),
         ...on(config.meteringEnabled, () => MeteringModule.with(metered(config))),
+        // Budgets alone: entries are the billing process's to write.
+        LedgerModule.with({ takes: false, guards: true, keeps: false }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, ...(config.credentialsDir === undefined ? {} : { folder: config.credentialsDir }) }),
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
