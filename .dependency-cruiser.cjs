@@ -25,7 +25,7 @@ module.exports = {
     only('outbound-http-only-through-egress', 'undici/', ['^libs/egress/', '^apps/cli/']),
     only('kubernetes-client-only-in-kubernetes', '@kubernetes/', ['^libs/kubernetes/']),
     only('kafkajs-contained', 'kafkajs/', ['^libs/metering/', '^libs/backends/kafka/', '^apps/billing/']),
-    only('openapi-parser-only-in-openapi', '(@apidevtools|yaml)/', ['^libs/openapi/', '^libs/policy/', '^libs/auth/issuers-file', '^apps/cli/']),
+    only('openapi-parser-only-in-openapi', '(@apidevtools|yaml)/', ['^libs/openapi/', '^libs/policy/', '^libs/redaction/settings', '^libs/auth/issuers-file', '^apps/cli/']),
     only('policy-evaluator-only-in-policy', '@open-policy-agent/', ['^libs/policy/']),
     { name: 'no-test-code-in-product', severity: 'error', from: { path: '^(apps|libs)/', pathNot: TEST }, to: { path: ['^test/', '\\.test\\.ts$'] } },
   ],

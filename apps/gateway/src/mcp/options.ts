@@ -1,9 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import type { Catalogue } from '#libs/core/catalogue.js';
+import type { Denial } from '#libs/core/errors.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Listing } from './listing.js';
-import type { StreamPlaces } from './stream-hub.js';
+
+/** Asked for a place for each stream; answers the way to give it back. */
+export type StreamPlaces = (request: FastifyRequest, principal: Principal) => (() => void) | Denial;
 
 /** Everything that the MCP door needs. */
 export interface McpDoorOptions {

@@ -1,9 +1,9 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Denial } from '#libs/core/errors.js';
 import type { Principal } from '#libs/core/principal.js';
 import { type TenantKey, type TenantSlug, tenantKey } from '#libs/core/tenant.js';
 import { type EventStream, openEventStream } from './event-stream.js';
-import type { McpLimits } from './options.js';
+import type { McpLimits, StreamPlaces } from './options.js';
 
 /** Timers take at most a 32-bit number of milliseconds. */
 const LONGEST_TIMER = 2_147_483_647;
@@ -18,9 +18,6 @@ export interface StreamHub {
   readonly size: number;
   closeAll(): void;
 }
-
-/** Asked for a place for each stream; answers the way to give it back. */
-export type StreamPlaces = (request: FastifyRequest, principal: Principal) => (() => void) | Denial;
 
 export function streamHub(on: { limits: McpLimits; random: () => number; now: () => number; changed: () => void; places?: StreamPlaces | undefined }): StreamHub {
   const byCaller = new Map<TenantKey, number>();
