@@ -137,6 +137,10 @@ describe('who may do what', () => {
     expect((await on.ask('tenant-admin@acme', 'PATCH /tenants/acme', { enabled: true })).statusCode).toBe(403);
     expect((await on.ask('tenant-admin@acme', 'PATCH /tenants/acme', { displayName: 'Acme' })).json()).toMatchObject({ displayName: 'Acme', enabled: true });
     expect((await on.ask('cpi-admin', 'PATCH /tenants/acme', { enabled: false })).json()).toMatchObject({ enabled: false });
+    expect((await on.ask('tenant-admin@acme', 'PATCH /tenants/acme', { quotas: null })).statusCode).toBe(403);
+    expect((await on.ask('cpi-admin', 'PATCH /tenants/acme', { quotas: { perDay: 5 } })).json()).toMatchObject({ quotas: { perDay: 5 } });
+    expect((await on.ask('cpi-admin', 'PATCH /tenants/acme', { quotas: { perDay: 0 } })).statusCode).toBe(422);
+    expect((await on.ask('cpi-admin', 'PATCH /tenants/acme', { quotas: null })).json()).toMatchObject({ quotas: null });
   });
 
   it('serves the description and its page to everyone, and nothing else', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
-  AlreadyExists, type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, NoSuchRecord, type PromptRecord, type ResourceRecord, type TenantRecord, type ToolEdit, type ToolRecord,
+  AlreadyExists, type ApiDraft, type ApiPublication, type ApiRecord, type ControlStore, NoSuchRecord, type PromptRecord, type ResourceRecord, type TenantEdit, type TenantRecord, type ToolEdit, type ToolRecord,
 } from '#libs/core/control-store.js';
 import type { OperationVerdict } from '#libs/core/conversion.js';
 import type { CredentialReference } from '#libs/core/rest-binding.js';
@@ -29,7 +29,7 @@ export class MemoryStore implements ControlStore {
     this.tenants.set(slug, { record, apis: new Map(), tools: new Map(), prompts: new Map(), resources: new Map() });
     return record;
   }
-  async updateTenant(tenant: TenantSlug, edit: Partial<TenantRecord>) { const t = this.#of(tenant); return (t.record = { ...t.record, ...edit }); }
+  async updateTenant(tenant: TenantSlug, { quotas, ...edit }: TenantEdit) { const t = this.#of(tenant); return (t.record = { ...t.record, ...edit, ...(quotas === undefined ? {} : { quotas: quotas ?? undefined }) }); }
   async deleteTenant(tenant: TenantSlug) { this.#of(tenant); this.tenants.delete(tenant); }
 
   async listApis(tenant: TenantSlug) { return [...this.#of(tenant).apis.values()].map(({ record }) => record); }
@@ -118,7 +118,7 @@ export class MemoryStore implements ControlStore {
 
 function edited({ tool, edit }: { tool: ToolRecord; edit: ToolEdit }): ToolRecord {
   return {
-    ...tool, enabled: edit.enabled ?? tool.enabled, description: edit.description ?? tool.description, tags: edit.tags ?? tool.tags, timeoutMs: edit.timeoutMs ?? tool.timeoutMs,
+    ...tool, enabled: edit.enabled ?? tool.enabled, description: edit.description ?? tool.description, tags: edit.tags ?? tool.tags, timeoutMs: edit.timeoutMs ?? tool.timeoutMs, rateLimit: edit.rateLimit === undefined ? tool.rateLimit : edit.rateLimit ?? undefined,
     edited: Object.values(edit).some((value) => value !== null && value !== undefined),
   };
 }

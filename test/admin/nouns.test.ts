@@ -44,9 +44,13 @@ describe('tools', () => {
     expect((await on.ask(ADMIN, 'GET /tenants/acme/tools?limit=1001')).statusCode).toBe(422);
   });
   it('take an edit, and go back to the document where a field is null', async () => {
-    const edited = await on.ask(ADMIN, 'PATCH /tenants/acme/tools/a', { enabled: false, description: 'A', tags: ['x'], timeoutMs: 5 });
-    expect(ToolDetail.parse(edited.json())).toMatchObject({ enabled: false, description: 'A', tags: ['x'], timeoutMs: 5, edited: true });
-    const back = await on.ask(ADMIN, 'PATCH /tenants/acme/tools/a', { enabled: true, description: null, tags: null, timeoutMs: null });
+    const edited = await on.ask(ADMIN, 'PATCH /tenants/acme/tools/a', { enabled: false, description: 'A', tags: ['x'], timeoutMs: 5, rateLimit: { perMinute: 60, burst: 10 } });
+    expect(ToolDetail.parse(edited.json())).toMatchObject({ enabled: false, description: 'A', tags: ['x'], timeoutMs: 5, rateLimit: { perMinute: 60, burst: 10 }, edited: true });
+    for (const rateLimit of [{ perMinute: 0, burst: 1 }, { perMinute: 10, burst: 60 }, { perMinute: -1, burst: -1 }, { perMinute: 1e12, burst: 1 }, { perMinute: 1.5, burst: 1 }]) {
+      const refused = await on.ask(ADMIN, 'PATCH /tenants/acme/tools/a', { rateLimit });
+      expect([refused.statusCode, refused.body]).toEqual([422, expect.stringContaining('"rateLimit"')]);
+    }
+    const back = await on.ask(ADMIN, 'PATCH /tenants/acme/tools/a', { enabled: true, description: null, tags: null, timeoutMs: null, rateLimit: null });
     expect(back.json()).toMatchObject({ description: 'Apple', tags: [], timeoutMs: 30_000 });
   });
   it.each([{ timeoutMs: 0 }, { timeoutMs: 300_001 }, { description: '' }, { description: 'a\0' }, { name: 'b' }, { enabled: 'yes' }, []])('refuse the edit %j', async (edit) => {
