@@ -128,8 +128,10 @@ export interface AdminChange {
   readonly object: Readonly<Record<string, string>>;
   readonly effect: 'allow' | 'deny';
   readonly reason?: string;
-  /** HTTP status of the answer. */
-  readonly status: number;
+  /** HTTP status of the answer. Undefined: it was allowed, and put on record before it was done; that it failed is told by a second record. */
+  readonly status?: number;
+  /** SHA-256 (hex) of what was sent: the canonical JSON (RFC 8785), or the bytes of a document. */
+  readonly contentDigest?: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
 }

@@ -36,6 +36,7 @@ export const RECORD_SINK = { ledger: Symbol('RecordSink ledger'), audit: Symbol(
 /** `RecordSource`: how far the journal's records have come. */
 export const RECORD_SOURCE = Symbol('RecordSource');
 export const ADMIN_AUDIT = Symbol('AdminAudit');
+export const AUDIT_TRAIL = Symbol('AuditTrail');
 export const USAGE_LEDGER = Symbol('UsageLedger');
 export const PRICE_OFFICE = Symbol('PriceOffice');
 export const SPEND_GUARD = Symbol('SpendGuard');

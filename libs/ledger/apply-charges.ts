@@ -18,7 +18,7 @@ export class LedgerConflict extends Error {
   override get name(): string { return 'LedgerConflict'; }
 }
 
-export interface Charged { readonly usage: Usage; readonly account: string; readonly charge: Charge }
+export interface Charged { readonly usage: Usage; readonly account: string; readonly charge: Charge; /** Hash of the price book; empty where none was in force. */ readonly book: string }
 
 /** A line's part of a month, and how an entry keeps it. */
 export interface KeptLine { readonly line: string; readonly quantity: string; readonly amount: string }
@@ -84,7 +84,7 @@ async function metersOf(sql: Sql, placed: readonly { readonly usage: Usage; read
   return meters;
 }
 
-type Row = Charged & { readonly book: string; readonly position: bigint };
+type Row = Charged & { readonly position: bigint };
 async function insertEntries(sql: Sql, rows: readonly Row[]): Promise<Set<string>> {
   const taken = await sql.query<{ tenant: string; id: string }>(
     `INSERT INTO ledger.entries (tenant, event_date, id, entry, month, position, at, source, seq, tool, outcome, consumer, account, request_id, usage, book, why, lines, amount)
