@@ -65,10 +65,10 @@ beforeAll(async () => {
   const decided = modern('tools/call', { name: 'gxvault_read', arguments: {} });
   await json(globex, { ...decided, headers: { ...decided.headers, 'x-request-id': 'gxvault-request-1' } });
   const { token: capability, jti } = await capabilityOf(globex, ['gxvault_read']);
-  known = { tenant: 'globex', api: 'gxvault', tool: 'gxvault_read', prompt: 'gxvault_prompt', uri: 'note://gxvault/secret', page: 'page://gxvault/1', resourceId, keyId, digest, request: 'gxvault-request-1', cursor, session: await sessionOf(globex), state, capability, jti };
+  known = { tenant: 'globex', api: 'gxvault', tool: 'gxvault_read', gone: 'gxvault_gone', prompt: 'gxvault_prompt', uri: 'note://gxvault/secret', page: 'page://gxvault/1', resourceId, keyId, digest, request: 'gxvault-request-1', cursor, session: await sessionOf(globex), state, capability, jti };
   for (const [name, value] of Object.entries(known)) if (typeof value !== 'string' || value.length < 4) throw new Error(`globex has no ${name}`);
   unknown = {
-    tenant: 'glabex', api: 'gxnulls', tool: 'gxnulls_read', prompt: 'gxnulls_prompt', uri: 'note://gxnulls/secret', page: 'page://gxnulls/1', resourceId: hash('sha256', 'note://gxnulls/secret').slice(0, 32), digest: randomBytes(32).toString('hex'), request: 'gxnulls-request-1', keyId: randomUUID(),
+    tenant: 'glabex', api: 'gxnulls', tool: 'gxnulls_read', gone: 'gxnulls_gone', prompt: 'gxnulls_prompt', uri: 'note://gxnulls/secret', page: 'page://gxnulls/1', resourceId: hash('sha256', 'note://gxnulls/secret').slice(0, 32), digest: randomBytes(32).toString('hex'), request: 'gxnulls-request-1', keyId: randomUUID(),
     cursor: likeness(known.cursor), session: likeness(known.session), state: likeness(known.state), capability: `${known.capability.slice(0, 60)}${likeness(known.capability.slice(60))}`, jti: likeness(known.jti),
   };
   const acme = async (role: string): Promise<Identity> => { const token = await world.token(role, 'acme'); return { name: `${role} of acme`, token, tenant: 'acme', session: await sessionOf(token) }; };

@@ -5,6 +5,8 @@ export interface Names {
   readonly tenant: string;
   readonly api: string;
   readonly tool: string;
+  /** A tool that asks for confirmation. */
+  readonly gone: string;
   readonly prompt: string;
   readonly uri: string;
   /** A URI that a resource template matches. */
@@ -147,7 +149,7 @@ type Params = (names: Names) => readonly Readonly<Record<string, unknown>>[];
 type Method = { readonly params: Params; readonly owned: boolean };
 const method = (params: Params, owned = true): Method => ({ params, owned });
 const SHARED: Readonly<Record<string, Method>> = {
-  'tools/call': method(({ tool, state, tenant }) => [{ name: tool, arguments: {} }, { name: tool, arguments: {}, tenant, tenant_id: tenant }, { name: tool, arguments: {}, requestState: state }]),
+  'tools/call': method(({ tool, gone, state, tenant }) => [{ name: tool, arguments: {} }, { name: tool, arguments: {}, tenant, tenant_id: tenant }, { name: gone, arguments: {}, requestState: state }]),
   'tools/list': method(({ cursor }) => [{ cursor }]),
   // There is one page of each at globex: its cursors would be its tools', which no other list takes.
   'prompts/list': method(({ cursor }) => [{ cursor }], false), 'resources/list': method(({ cursor }) => [{ cursor }], false), 'resources/templates/list': method(({ cursor }) => [{ cursor }], false),
