@@ -49,6 +49,19 @@ export interface ConvertedTool {
   readonly hash: string;
 }
 
+/** A prompt, a resource or a resource template that an API has beside its tools. */
+export interface ConvertedContent {
+  readonly kind: 'prompt' | 'resource';
+  /** See `Target.name`. */
+  readonly name: string;
+  readonly title: string | undefined;
+  readonly description: string;
+  /** Without `$ref`s. */
+  readonly inputSchema: JsonSchema;
+  readonly backend: BackendBinding;
+  readonly listed: string;
+  readonly hash: string;
+}
 
 export interface ConvertedDocument {
   readonly format: ApiFormat;
@@ -60,6 +73,13 @@ export interface ConvertedDocument {
   readonly definitions: Definitions;
   readonly slots: Readonly<Record<string, CredentialSlot>>;
   readonly tools: readonly ConvertedTool[];
+  /** Undefined: the kind has tools only. */
+  readonly contents?: readonly ConvertedContent[];
+  /**
+   * What each operation says of itself, as SHA-256 (hex) by `{method} {path}`, for kinds whose backends may change what was approved; see
+   * `ConversionOptions.approved`.
+   */
+  readonly pins?: Readonly<Record<string, string>>;
   /** One entry for every operation of the document, in document order. */
   readonly ledger: readonly OperationVerdict[];
 }
@@ -94,6 +114,8 @@ export interface ConversionOptions {
   /** Where relative `servers` resolve: the URL that the document came from, or the API's base URL. */
   readonly documentUrl?: string;
   readonly baseUrl?: string;
+  /** The `pins` that somebody approved: an operation that says something else of itself is refused until it is approved. Undefined: all are. */
+  readonly approved?: Readonly<Record<string, string>>;
   /** Names already taken in the tenant: a collision is resolved and noted. */
   readonly takenNames?: readonly string[];
 }

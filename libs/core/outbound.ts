@@ -32,6 +32,22 @@ export interface OutboundRequest {
   readonly maxBytes?: number;
   readonly signal?: Cancellation;
 }
+/** The same way out for answers that are read while they come: event streams. */
+export interface OutboundStreams {
+  /** Answers when the head is there. Rejects with `OutboundFailure`. */
+  open(request: OutboundRequest): Promise<OutboundStream>;
+}
+export interface OutboundStream {
+  readonly status: number;
+  /** As in `OutboundResponse`. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The bytes as they come, once. What is not read holds the sender back. Fails with `OutboundFailure`; leaving it early closes the connection, and so
+   * must whoever does not read it, by `close`. `maxBytes` counts all of it.
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+  close(): void;
+}
 export interface OutboundResponse {
   readonly status: number;
   /** Lower-case names; repeated ones joined by `, ` (`set-cookie` keeps the first only). */

@@ -10,6 +10,8 @@ export const LOG = Symbol('Log');
 export const HIDE_SECRET = Symbol('HideSecret');
 export const TRACING = Symbol('Tracing');
 export const OUTBOUND = Symbol('Outbound');
+/** `OutboundStreams`, by the same egress as `OUTBOUND`. */
+export const OUTBOUND_STREAMS = Symbol('OutboundStreams');
 export const OUTBOUND_GUARD = Symbol('OutboundGuard');
 export const CONTROL_STORE = Symbol('ControlStore');
 export const SQL_DATABASE = Symbol('SqlDatabase');
@@ -43,7 +45,7 @@ export const SPEND_GUARD = Symbol('SpendGuard');
 
 /** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
 export const BACKEND = {
-  rest: Symbol('Backend rest'), graphql: Symbol('Backend graphql'), grpc: Symbol('Backend grpc'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
+  rest: Symbol('Backend rest'), graphql: Symbol('Backend graphql'), grpc: Symbol('Backend grpc'), mcp: Symbol('Backend mcp'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
 } satisfies Readonly<Record<Exclude<BackendBinding['kind'], 'builtin'>, symbol>>;
 
 /** The `Admission` of each kind of API. */

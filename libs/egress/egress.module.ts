@@ -1,5 +1,5 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { OUTBOUND, OUTBOUND_GUARD } from '#libs/core/tokens.js';
+import { OUTBOUND, OUTBOUND_GUARD, OUTBOUND_STREAMS } from '#libs/core/tokens.js';
 import { parseAllowList } from './allow-list.js';
 import { createEgress, type Egress, type EgressOptions } from './egress.js';
 
@@ -10,7 +10,7 @@ export class EgressModule implements OnApplicationShutdown {
   /** Throws `InvalidAllowEntry`, before anything is opened. */
   static with(options: EgressOptions): DynamicModule {
     parseAllowList(options.allow);
-    return { module: EgressModule, global: true, providers: [{ provide: OUTBOUND, useFactory: () => createEgress(options) }, { provide: OUTBOUND_GUARD, useExisting: OUTBOUND }], exports: [OUTBOUND, OUTBOUND_GUARD] };
+    return { module: EgressModule, global: true, providers: [{ provide: OUTBOUND, useFactory: () => createEgress(options) }, { provide: OUTBOUND_GUARD, useExisting: OUTBOUND }, { provide: OUTBOUND_STREAMS, useExisting: OUTBOUND }], exports: [OUTBOUND, OUTBOUND_GUARD, OUTBOUND_STREAMS] };
   }
   async onApplicationShutdown(): Promise<void> { await this.egress.close(); }
 }

@@ -1,8 +1,9 @@
-import { type Outbound, OutboundFailure, type OutboundGuard, type OutboundRequest, type OutboundResponse } from '#libs/core/outbound.js';
+import { type Outbound, OutboundFailure, type OutboundGuard, type OutboundRequest, type OutboundResponse, type OutboundStream, type OutboundStreams } from '#libs/core/outbound.js';
 import { Agent, type Dispatcher } from 'undici';
 import { type AllowList, parseAllowList } from './allow-list.js';
 import { admitted, canonicalHost, guardedConnector, refusedByName, type Resolve, systemResolve } from './connector.js';
 import { ACCEPT_ENCODING, contentCoding, decompress } from './decode.js';
+import { StreamExchange } from './stream-exchange.js';
 
 export interface EgressOptions {
   /** `EGRESS_ALLOW`: CIDR or host, optional `:port`. What is not listed must be public and https. */
@@ -22,7 +23,7 @@ export interface EgressOptions {
 }
 
 /** The product's only way out over HTTP. */
-export interface Egress extends Outbound, OutboundGuard {
+export interface Egress extends Outbound, OutboundStreams, OutboundGuard {
   /** Answers why a URL may not be called as far as its text tells, before any name is resolved; undefined when nothing is wrong so far. */
   check(url: string): OutboundFailure | undefined;
   /** Closes idle connections and waits for running requests. */
@@ -78,6 +79,22 @@ export function createEgress(options: EgressOptions): Egress {
           headers: flat(request.headers),
           ...(request.body === undefined ? {} : { body: request.body }),
         }, exchange);
+      } catch (cause) {
+        exchange.fail(new OutboundFailure('invalid-request', 'The request cannot be sent', { cause }));
+      }
+      return undefined;
+    }),
+    open: (request) => new Promise<OutboundStream>((resolve, reject) => {
+      const end = endOfOrigin(request.url);
+      const { origin, refused } = originOf(request.url.slice(0, end));
+      const rest = request.url.slice(end);
+      const wrong = refused ?? wrongRequest(request, rest);
+      if (wrong) return reject(wrong);
+      const exchange = new StreamExchange(request, { maxBytes: request.maxBytes ?? defaults.maxBytes, firstByteMs: defaults.firstByteMs, asFailure }, { resolve, reject });
+      if (exchange.done) return undefined;
+      try {
+        // What is read while it comes is not compressed: a decompressor holds events back.
+        agent.dispatch({ origin, path: rest.startsWith('/') ? rest : `/${rest}`, method: request.method, headers: flat([...request.headers, ['accept-encoding', 'identity']]), ...(request.body === undefined ? {} : { body: request.body }) }, exchange);
       } catch (cause) {
         exchange.fail(new OutboundFailure('invalid-request', 'The request cannot be sent', { cause }));
       }

@@ -5,7 +5,7 @@ import type { NamingOptions } from '#libs/core/conversion.js';
 const MAX_NAME = 64;
 const HASH = 8;
 
-export interface NameRequest { readonly method: string; readonly path: string; readonly operationId: string | undefined }
+export interface NameRequest { readonly method: string; readonly path: string; readonly operationId: string | undefined; /** Keeps `operationId` as it is, where it is a legal name. */ readonly verbatim?: boolean }
 export interface ChosenName { readonly name: string; readonly code?: 'name-shortened' | 'name-collision'; readonly message?: string }
 
 /** Lower-case letters, digits and single inner underscores: `get-user.profile` becomes `get_user_profile`, `GetUserProfile` `getuserprofile`. */
@@ -45,8 +45,10 @@ export function chooseNames(requests: readonly NameRequest[], naming: NamingOpti
   return chosen;
 }
 
-function fullName({ method, path, operationId }: NameRequest, { prefix = '', suffix = '', useOperationId = true }: NamingOptions): string {
-  const own = useOperationId && operationId !== undefined ? sanitiseName(operationId) : '';
+const LEGAL = /^[a-zA-Z0-9_-]+$/;
+
+function fullName({ method, path, operationId, verbatim = false }: NameRequest, { prefix = '', suffix = '', useOperationId = true }: NamingOptions): string {
+  const own = useOperationId && operationId !== undefined ? (verbatim && LEGAL.test(operationId) ? operationId : sanitiseName(operationId)) : '';
   return prefix + (own === '' ? methodPathName(method, path) || sanitiseName(method) || 'operation' : own) + suffix;
 }
 

@@ -14,6 +14,8 @@ export interface OperationPlan {
   readonly path: string;
   /** Gives the tool its name, unless naming says otherwise. */
   readonly operationId: string | undefined;
+  /** See `NameRequest.verbatim`. */
+  readonly verbatim?: boolean;
   /** As the source has them: selectors ask for these. */
   readonly tags: readonly string[];
   /** Undefined: refused, for the first of `reasons`. */
