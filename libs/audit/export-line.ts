@@ -36,18 +36,46 @@ export interface ExportParts {
 
 /** The lines of an export, without line breaks. */
 export function* exportLines({ header, entries, checkpoints, proof }: ExportParts): Generator<string> {
-  yield JSON.stringify({ stoa: 'audit-export', v: 1, ...header } satisfies ExportHeader);
-  const due = checkpoints.filter(({ seq }) => seq >= header.from);
-  let next = 0;
-  let last = header.from - 1;
-  for (const entry of entries) {
-    yield JSON.stringify(entry);
-    last = entry.body.seq;
-    for (let at = due[next]; at?.seq === last; at = due[next += 1]) yield JSON.stringify({ checkpoint: at });
+  const lines = new ExportLines(header, checkpoints);
+  yield* lines.begin();
+  for (const entry of entries) yield* lines.entry(entry.body.seq, JSON.stringify(entry));
+  yield* lines.end(proof);
+}
+
+/** The same, where entries come a page at a time and are JSON already. */
+export class ExportLines {
+  readonly #due: readonly Checkpoint[];
+  #next = 0;
+  #last: number;
+  constructor(private readonly header: ExportParts['header'], checkpoints: readonly Checkpoint[]) {
+    this.#due = checkpoints.filter(({ seq }) => seq >= header.from - 1 && seq > 0);
+    this.#last = header.from - 1;
   }
-  const after = due[next];
-  if (proof !== undefined && after !== undefined) {
-    yield JSON.stringify({ checkpoint: after });
-    yield JSON.stringify({ inclusion: { seq: last, proof } satisfies InclusionLine });
+  *begin(): Generator<string> {
+    yield JSON.stringify({ stoa: 'audit-export', v: 1, ...this.header } satisfies ExportHeader);
+    yield* this.#vouching();
+  }
+  *entry(seq: number, json: string): Generator<string> {
+    yield json;
+    this.#last = seq;
+    yield* this.#vouching();
+  }
+  /** The first checkpoint that the entries written do not reach. */
+  get after(): Checkpoint | undefined { return this.#due[this.#next]; }
+  /** Checkpoints of entries that are not there, which tell on whoever took them. */
+  *rest(): Generator<string> {
+    for (; this.after !== undefined; this.#next += 1) yield JSON.stringify({ checkpoint: this.after });
+  }
+  *end(proof?: readonly Digest[]): Generator<string> {
+    if (proof === undefined || this.after === undefined) return;
+    yield JSON.stringify({ checkpoint: this.after });
+    yield JSON.stringify({ inclusion: { seq: this.#last, proof } satisfies InclusionLine });
+  }
+
+  *#vouching(): Generator<string> {
+    for (let at = this.after; at?.seq === this.#last; at = this.after) {
+      yield JSON.stringify({ checkpoint: at });
+      this.#next += 1;
+    }
   }
 }

@@ -38,6 +38,24 @@ export function inclusionProof(digests: readonly Digest[], index: number): reado
     : [...inclusionProof(digests.slice(split), index - split), treeRoot(digests.slice(0, split))];
 }
 
+/**
+ * The same proof from what is behind a leaf: `before` is the frontier of the `before.size` leaves up to it, `digests` are those from the leaf at that
+ * index to the end of the tree. What came before need not be there any more.
+ */
+export function inclusionProofBehind(before: Frontier, digests: readonly Digest[]): readonly Digest[] {
+  const index = before.size;
+  const size = index + digests.length;
+  const lefts = [...before.roots];
+  const path = (start: number, width: number): readonly Digest[] => {
+    if (width <= 1) return [];
+    const split = largestPowerBelow(width);
+    if (index >= start + split) { const left = lefts.shift() ?? ''; return [...path(start + split, width - split), left]; }
+    // The right sibling is wholly behind the leaf.
+    return [...path(start, split), treeRoot(digests.slice(start + split - index, start + width - index))];
+  };
+  return path(0, size);
+}
+
 export function treeRoot(digests: readonly Digest[]): Digest {
   const [only] = digests;
   if (only === undefined) return EMPTY;

@@ -53,12 +53,20 @@ export class AuditVerifier {
   readonly #seen = new Map<number, { readonly head: Digest; readonly root: Digest | undefined }>();
   readonly #erased = new Set<number>();
   readonly #buried: (readonly [number, number])[] = [];
+  /** Entries up to this one were removed, as an entry of their retention tells. */
+  #retired = 0;
+  /** A checkpoint vouches for what the first entry follows. */
+  #follows = false;
 
   constructor(options: VerifyOptions) {
     this.#options = options;
-    this.#anchors = (options.anchors ?? []).toSorted((a, b) => a.number - b.number);
+    // Whoever keeps them may be told one twice; two that differ are a fault, found below.
+    this.#anchors = [...new Map((options.anchors ?? []).map((anchor) => [`${anchor.number} ${anchor.signature}`, anchor])).values()].toSorted((a, b) => a.number - b.number);
     this.#awaited = new Set(this.#anchors.map(({ seq }) => seq));
   }
+
+  /** The first thing found wrong so far. */
+  get fault(): Fault | undefined { return this.#fault; }
 
   /** One line of the export, without its line break. After a fault nothing more is looked at. */
   take(text: string): void {
@@ -101,9 +109,10 @@ export class AuditVerifier {
     const expected = this.#seq === undefined ? header.from : this.#seq + 1;
     if (body.chain !== header.chain) return this.#blame(`belongs to the chain of ${body.chain}, not of ${header.chain}`, expected);
     if (body.seq !== expected) return this.#blame(`is entry ${body.seq} where ${expected} belongs: ${body.seq > expected ? 'what is between was taken out' : 'it was moved or put in'}`, expected);
-    if (body.prev !== this.#head) return this.#blame('does not follow the entry before it: this one or that one was changed', expected);
+    if (body.prev !== this.#head) return this.#blame(`does not follow entry ${expected - 1}: that one or this one was changed`, expected);
     if (personal !== undefined && digestOfPersonal(personal) !== body.personal) return this.#blame('has a personal part that is not what was recorded', expected);
     if (personal === undefined && body.personal !== undefined) this.#erased.add(expected);
+    if (body.kind === 'retention' && typeof body.facts['through'] === 'number') this.#retired = Math.max(this.#retired, body.facts['through']);
     if (body.kind === 'tombstone') for (const range of ranges(body.facts['erased'])) this.#buried.push(range);
     this.#head = digestOf(canonicalJson(body));
     this.#seq = expected;
@@ -125,7 +134,11 @@ export class AuditVerifier {
     if (kept !== undefined && kept.signature !== checkpoint.signature) return this.#blame(`is not the checkpoint ${checkpoint.number} that was kept elsewhere`, checkpoint.seq);
     this.#last = checkpoint;
     this.#checkpoints += 1;
-    if (checkpoint.seq === this.#seq) { this.#remember(checkpoint.seq); this.#vouch(checkpoint); }
+    if (checkpoint.seq === header.from - 1 && this.#seq === undefined) {
+      if (checkpoint.head !== header.prev) return this.#blame(`vouches for another entry ${checkpoint.seq} than the one that this export follows`, checkpoint.seq);
+      if (header.frontier !== undefined && (header.frontier.size !== checkpoint.seq || rootOf(header.frontier) !== checkpoint.root)) return this.#blame(`vouches for another tree of ${checkpoint.seq} entries than the one that this export follows`, checkpoint.seq);
+      this.#follows = true;
+    } else if (checkpoint.seq === this.#seq) { this.#remember(checkpoint.seq); this.#vouch(checkpoint); }
     else if (checkpoint.seq >= header.from && !(checkpoint.seq > (this.#seq ?? 0))) this.#blame(`is a checkpoint of entry ${checkpoint.seq}, out of its place`, checkpoint.seq);
   }
 
@@ -162,6 +175,13 @@ export class AuditVerifier {
     }
     if (header.to !== undefined && header.to !== this.#seq) return this.#blame(`the export ends at entry ${this.#seq ?? 'none'} and says that it goes to ${header.to}`, (this.#seq ?? header.from - 1) + 1);
     const untold = [...this.#erased].find((seq) => !this.#buried.some(([from, to]) => seq >= from && seq <= to));
+    if (header.to === undefined && this.#last !== undefined && this.#last.seq > (this.#seq ?? header.from - 1)) {
+      return this.#blame(`the chain ends at entry ${this.#seq ?? 'none'}, and its own checkpoint ${this.#last.number} vouches for ${this.#last.seq}: its tail was cut off`, (this.#seq ?? header.from - 1) + 1);
+    }
+    if (header.to === undefined && header.from > 1) {
+      if (!this.#follows) return this.#blame(`the export begins at entry ${header.from}, and no checkpoint vouches for what was before`, header.from);
+      if (this.#retired < header.from - 1) return this.#blame(`entries before ${header.from} are gone, and no entry tells that they were past their keeping`, header.from);
+    }
     if (untold !== undefined && header.to === undefined) this.#blame(`entry ${untold} has lost its personal part, and no tombstone tells of it`, untold);
   }
 
