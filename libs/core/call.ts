@@ -80,11 +80,13 @@ export interface ValidatedCall extends AdmittedCall { readonly input: Readonly<R
 /** On record before the backend is touched: `callId` names it in usage events, ledger and audit. */
 export interface RecordedCall extends ValidatedCall { readonly callId: string }
 export interface AnsweredCall extends RecordedCall { readonly answer: BackendAnswer }
-export interface RedactedCall extends AnsweredCall { readonly result: CallResult }
+/** Told again: an earlier call under the same `Idempotency-Key` had this answer. Nothing is asked of a backend. */
+export interface ReplayedCall extends ValidatedCall { readonly answer: BackendAnswer; /** Call id of the earlier one. */ readonly replayOf: string }
+export interface RedactedCall extends ValidatedCall { readonly answer: BackendAnswer; readonly result: CallResult }
 
 /** How a call ended: the furthest state it reached, and what stopped it there, if anything did. */
 export interface Ending {
-  readonly reached: AuthenticatedCall & Partial<RedactedCall>;
+  readonly reached: AuthenticatedCall & Partial<RecordedCall & ReplayedCall & RedactedCall>;
   readonly denial: Denial | undefined;
   /** Whole time in the gateway, in milliseconds. */
   readonly durationMs: number;

@@ -1,4 +1,4 @@
-import type { AdmittedCall, AnsweredCall, AuthenticatedCall, AuthorizedCall, Ending, RecordedCall, RedactedCall, ResolvedCall, ValidatedCall } from './call.js';
+import type { AdmittedCall, AnsweredCall, AuthenticatedCall, AuthorizedCall, Ending, RecordedCall, RedactedCall, ReplayedCall, ResolvedCall, ValidatedCall } from './call.js';
 import { Denial, Unavailable } from './errors.js';
 import type { Eventually, Settlement } from './ports.js';
 import type { CallResult } from './result.js';
@@ -9,9 +9,11 @@ export interface Stages extends Settlement {
   authorize(call: ResolvedCall): Eventually<AuthorizedCall | Denial>;
   rateLimit(call: AuthorizedCall): Eventually<AdmittedCall | Denial>;
   validate(call: AdmittedCall): Eventually<ValidatedCall | Denial>;
+  /** Asked of calls that bring an `Idempotency-Key`: the answer that the same call had before, or undefined. */
+  replay?(call: ValidatedCall): Eventually<ReplayedCall | Denial | undefined>;
   record(call: ValidatedCall): Eventually<RecordedCall | Denial>;
   invoke(call: RecordedCall): Eventually<AnsweredCall | Denial>;
-  redact(call: AnsweredCall): Eventually<RedactedCall | Denial>;
+  redact(call: AnsweredCall | ReplayedCall): Eventually<RedactedCall | Denial>;
 }
 export type RunCall = (call: AuthenticatedCall) => Promise<CallResult | Denial>;
 
@@ -45,13 +47,21 @@ export const callLine = (on: Stages): RunCall => async (call) => {
     if (validated instanceof Denial) { await end(validated); return validated; }
     reached = validated;
 
-    const noted = on.record(validated);
-    const recorded = noted instanceof Promise ? await noted : noted;
-    if (recorded instanceof Denial) { await end(recorded); return recorded; }
-    reached = recorded;
+    const known = validated.idempotencyKey === undefined ? undefined : on.replay?.(validated);
+    const replayed = known instanceof Promise ? await known : known;
+    if (replayed instanceof Denial) { await end(replayed); return replayed; }
+    let answered: AnsweredCall | ReplayedCall | undefined = replayed;
 
-    const answered = await on.invoke(recorded);
-    if (answered instanceof Denial) { await end(answered); return answered; }
+    if (!answered) {
+      const noted = on.record(validated);
+      const recorded = noted instanceof Promise ? await noted : noted;
+      if (recorded instanceof Denial) { await end(recorded); return recorded; }
+      reached = recorded;
+
+      const invoked = await on.invoke(recorded);
+      if (invoked instanceof Denial) { await end(invoked); return invoked; }
+      answered = invoked;
+    }
     reached = answered;
 
     const cleaned = on.redact(answered);

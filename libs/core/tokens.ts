@@ -32,6 +32,7 @@ export const RATE_LIMITER = Symbol('RateLimiter');
 export const CONCURRENCY_LIMITER = Symbol('ConcurrencyLimiter');
 export const VALIDATOR = Symbol('ArgumentValidator');
 export const REDACTOR = Symbol('Redactor');
+export const REPLAYS = Symbol('Replays');
 export const USAGE_METER = Symbol('UsageMeter');
 /** `RecordSink`s that take the journal's records in this process; where none is offered they go to the broker, or stay. */
 export const RECORD_SINK = { ledger: Symbol('RecordSink ledger'), audit: Symbol('RecordSink audit') };

@@ -63,6 +63,7 @@ export class JournalMeter implements UsageMeter {
       const { kept, requestBytes } = this.arguments(reached, reached.target);
       seq = journal.mint();
       durable = journal.record(seq, lines.head(seq, this.startOf(reached), reached, kept) + this.tail(ending, requestBytes, denial));
+      (reached as { callId?: string }).callId = lines.callId(seq);
     }
     return delivered ? durable.then(() => delivered(seq)) : durable;
   }

@@ -9,7 +9,7 @@ import type { Target } from '#libs/core/target.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 
 const OUTCOMES: Readonly<Partial<Record<ErrorCode, CallOutcome>>> = {
-  FORBIDDEN: 'denied', INSUFFICIENT_SCOPE: 'denied', QUOTA_EXCEEDED: 'denied', RATE_LIMITED: 'rate_limited', INVALID_ARGUMENTS: 'rejected', NOT_FOUND: 'rejected',
+  FORBIDDEN: 'denied', INSUFFICIENT_SCOPE: 'denied', QUOTA_EXCEEDED: 'denied', RATE_LIMITED: 'rate_limited', INVALID_ARGUMENTS: 'rejected', NOT_FOUND: 'rejected', IDEMPOTENCY_CONFLICT: 'rejected',
   CONFIRMATION_REQUIRED: 'input_required', BACKEND_TIMEOUT: 'timeout', CANCELLED: 'cancelled', UNAVAILABLE: 'unavailable',
 };
 /** JSON text of arguments: what is larger is left out, and its digest tells. */

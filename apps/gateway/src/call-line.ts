@@ -1,5 +1,5 @@
-import { callLine, type RunCall } from '#libs/core/pipeline.js';
-import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
+import { callLine, type RunCall, type Stages } from '#libs/core/pipeline.js';
+import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, Redactor, Replays, Settlement, UsageMeter } from '#libs/core/ports.js';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import { authorize, invoke, rateLimit, record, redact, validate } from '#libs/core/stages/govern.js';
 import { guarded, spending } from '#libs/core/stages/guard.js';
@@ -15,6 +15,8 @@ interface Governance {
   readonly limiter: RateLimiter;
   readonly concurrency?: ConcurrencyLimiter | undefined;
   readonly validator: ArgumentValidator;
+  /** Undefined: an `Idempotency-Key` is recorded, and no more. */
+  readonly replays?: Replays | undefined;
   readonly meter: UsageMeter | undefined;
   readonly redactor: Redactor;
   readonly confirmations: Confirmations;
@@ -27,15 +29,18 @@ export function composeCallLine(on: Governance, platform: PlatformTargets & { re
     resolve: guarded(on.guards, resolve(on.catalogue, platform)),
     authorize: authorize(on.policy),
     rateLimit: rateLimit(on.limiter),
-    // What is to be agreed to is asked last: nobody confirms a call that would be refused.
-    validate: confirmed(validate(on.validator), on.confirmations),
-    record: spending(on.guards, record(on.meter ?? UNMETERED)),
+    validate: validate(on.validator),
+    ...replaying(on.replays),
+    // What is to be agreed to is asked last: nobody confirms a call that would be refused, or one that was made already.
+    record: confirmed(on.confirmations, spending(on.guards, record(on.meter ?? UNMETERED))),
     invoke: invoke({ ...on.backends, builtin: platform.backend }, on.concurrency),
     redact: redact(on.redactor),
-    // The meter settles first: what follows may tell of what is on record.
-    settle: settleAll(on.meter ? [on.meter, ...settlements] : settlements),
+    // An answer is kept before its call is on record: who dies in between has not charged for what will be asked again. Then the meter: what follows may tell of what is on record.
+    settle: settleAll([...(on.replays ? [on.replays] : []), ...(on.meter ? [on.meter] : []), ...settlements]),
   });
 }
+
+const replaying = (replays: Replays | undefined): Pick<Stages, 'replay'> => (replays ? { replay: (call) => replays.replay(call) } : {});
 
 /** Where nobody counts, a call has no id beside its request's. */
 const UNMETERED: Pick<UsageMeter, 'intent'> = { intent: (call) => call.requestId };

@@ -28,7 +28,7 @@ import { platformInfo } from './platform/platform-info.js';
 import { tenantsTool } from './platform/tenants-tool.js';
 import { toolsTool } from './platform/tools-tool.js';
 import type { Ports } from './ports.js';
-import { redactedCalls, redactedEndings, redactedMeter, redactingBackends } from './redacting.js';
+import { redactedCalls, redactedEndings, redactedMeter, redactedReplays, redactingBackends } from './redacting.js';
 import { CalledRequests, observeCalls } from './settlement.js';
 import { measuredPolicy } from './measured-policy.js';
 import { tracedCalls, tracedPolicy } from './spans.js';
@@ -75,7 +75,7 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const line = composeCallLine({
     guards: [confined, ...(ports.capabilities ? [ports.capabilities] : []), ...(ports.spending ? [ports.spending] : [])],
     confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),
-    catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter && redactedMeter(ports.meter, redactor), redactor,
+    catalogue, validator, concurrency: concurrency && tellingOfPlaces(concurrency), backends, policy: tracing ? tracedPolicy(policy, tracing) : policy, replays: ports.replays && redactedReplays(ports.replays, redactor), limiter: ports.limiter ? telling(ports.limiter) : UNLIMITED, meter: ports.meter && redactedMeter(ports.meter, redactor), redactor,
   }, platform, settlements);
   const runCall = redactedCalls(line, redactor);
   return {
@@ -88,7 +88,7 @@ const isSettlement = (one: Partial<Settlement> | undefined): one is Settlement =
 
 function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTools }: GatewayOptions): readonly string[] {
   const modules: Readonly<Record<string, unknown>> = {
-    authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, metering: ports.meter, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
+    authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, metering: ports.meter, idempotency: ports.replays, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
     'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
     'rest backend': backends.rest, 'graphql backend': backends.graphql, 'grpc backend': backends.grpc, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
   };

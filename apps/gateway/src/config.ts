@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
+import { idempotencyFields } from '#libs/idempotency/idempotency-fields.js';
 import { meteringFields } from '#libs/metering/metering-fields.js';
 import { limitFields } from '#libs/rate-limit/limit-fields.js';
 import { redactionFields } from '#libs/redaction/redaction-fields.js';
@@ -65,11 +66,12 @@ export const GatewayConfig = z.object({
   allowedOrigins: list().prefault('').meta({ env: 'ALLOWED_ORIGINS', description: 'Origins beside CORS_ORIGINS that browsers may call /mcp from.' }),
 
   ...meteringFields,
+  ...idempotencyFields,
 
   corsOrigins: list().prefault('https://console.stoa.dev,https://portal.stoa.dev,https://console.gostoa.dev,https://portal.gostoa.dev').meta({ env: 'CORS_ORIGINS', description: 'Origins that browsers may call from. `*` is refused: answers depend on who asks.' }),
   corsAllowMethods: list().prefault('GET,POST,PUT,DELETE,OPTIONS').meta({ env: 'CORS_ALLOW_METHODS', description: 'Methods allowed to those origins.' }),
-  corsAllowHeaders: list().prefault('Authorization,Content-Type,X-Request-ID,X-Tenant-ID,X-Consumer-ID,Accept,MCP-Protocol-Version,Mcp-Method,Mcp-Name,Mcp-Session-Id,Last-Event-ID,traceparent,tracestate').meta({ env: 'CORS_ALLOW_HEADERS', description: 'Request headers allowed to those origins.' }),
-  corsExposeHeaders: list().prefault('X-Request-ID,X-Trace-ID,Mcp-Session-Id,WWW-Authenticate,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset').meta({ env: 'CORS_EXPOSE_HEADERS', description: 'Response headers shown to those origins.' }),
+  corsAllowHeaders: list().prefault('Authorization,Content-Type,X-Request-ID,X-Tenant-ID,X-Consumer-ID,Idempotency-Key,Accept,MCP-Protocol-Version,Mcp-Method,Mcp-Name,Mcp-Session-Id,Last-Event-ID,traceparent,tracestate').meta({ env: 'CORS_ALLOW_HEADERS', description: 'Request headers allowed to those origins.' }),
+  corsExposeHeaders: list().prefault('X-Request-ID,X-Stoa-Call-ID,Idempotent-Replayed,X-Trace-ID,Mcp-Session-Id,WWW-Authenticate,Retry-After,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset').meta({ env: 'CORS_EXPOSE_HEADERS', description: 'Response headers shown to those origins.' }),
   corsMaxAge: z.coerce.number().int().min(0).max(86_400).default(600).meta({ env: 'CORS_MAX_AGE', description: 'Seconds that a preflight answer may be kept.' }),
 
   logLevel: logLevel().prefault('INFO').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL or SILENT. INFO writes one line for each call and request, DEBUG also one for each probe.' }),

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { AdmittedCall, Allow, ValidatedCall } from '#libs/core/call.js';
+import type { Allow, RecordedCall, ValidatedCall } from '#libs/core/call.js';
 import { type Confirmation, Denial } from '#libs/core/errors.js';
 import type { Eventually } from '#libs/core/ports.js';
 import type { InputRequired } from '#libs/core/result.js';
@@ -19,15 +19,14 @@ export interface Confirmations {
   ask(call: ValidatedCall): Eventually<ValidatedCall | Denial>;
 }
 
-type Validate = (call: AdmittedCall) => Eventually<ValidatedCall | Denial>;
+type Stage = (call: ValidatedCall) => Eventually<RecordedCall | Denial>;
 
 /** What policy ties to a person's agreement goes on with that agreement alone; everything else goes on at once. */
-export const confirmed = (validate: Validate, asking: Confirmations): Validate => {
-  const settle = (valid: ValidatedCall | Denial): Eventually<ValidatedCall | Denial> => (valid instanceof Denial || valid.decision.obligations?.some(({ kind }) => kind === 'confirm') !== true ? valid : asking.ask(valid));
-  return (call) => {
-    const checked = validate(call);
-    return checked instanceof Promise ? checked.then((valid) => settle(valid)) : settle(checked);
-  };
+export const confirmed = (asking: Confirmations, stage: Stage): Stage => (call) => {
+  if (call.decision.obligations?.some(({ kind }) => kind === 'confirm') !== true) return stage(call);
+  const goOn = (asked: ValidatedCall | Denial): ReturnType<Stage> => (asked instanceof Denial ? asked : stage(asked));
+  const asked = asking.ask(call);
+  return asked instanceof Promise ? asked.then(goOn) : goOn(asked);
 };
 
 /**

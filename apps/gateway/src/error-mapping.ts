@@ -46,6 +46,8 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   // RFC 6585 §3: the call is made once its condition, the agreement, comes with it.
   CONFIRMATION_REQUIRED:      { mcp: 'tool-error', code: RPC.forbidden, status: 200, rest: 428 },
   INVALID_ARGUMENTS:          { mcp: 'tool-error', code: RPC.invalidParams, status: 200, rest: 422 },
+  // draft-ietf-httpapi-idempotency-key-header-07 §2.7
+  IDEMPOTENCY_CONFLICT:       { mcp: 'error', code: RPC.invalidParams, status: 200, rest: 409 },
   BACKEND_ERROR:              { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 502 },
   BACKEND_TIMEOUT:            { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 504 },
   BACKEND_UNREACHABLE:        { mcp: 'tool-error', code: RPC.internal, status: 200, rest: 502 },
@@ -90,7 +92,7 @@ const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, '')}"`;
 
 function headersOf(denial: Denial): Record<string, string> {
   // Whole seconds, at least one (RFC 9110 §10.2.3).
-  if (denial.code === 'RATE_LIMITED' || denial.code === 'QUOTA_EXCEEDED' || denial.code === 'UNAVAILABLE') return { 'retry-after': String(Math.max(1, Math.ceil(denial.retryAfterSeconds ?? 1))) };
+  if (denial.code === 'RATE_LIMITED' || denial.code === 'QUOTA_EXCEEDED' || denial.code === 'UNAVAILABLE' || (denial.code === 'IDEMPOTENCY_CONFLICT' && denial.retryAfterSeconds !== undefined)) return { 'retry-after': String(Math.max(1, Math.ceil(denial.retryAfterSeconds ?? 1))) };
   if (denial.code === 'UNAUTHENTICATED') return { 'www-authenticate': 'Bearer' };
   if (denial.code === 'INSUFFICIENT_SCOPE') return { 'www-authenticate': `Bearer error="insufficient_scope", scope=${quoted((denial.missingScopes ?? []).join(' '))}` };
   return {};

@@ -1,9 +1,9 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { CAPABILITIES } from '#libs/capability/capability.module.js';
 import type { Catalogue, CatalogueSource } from '#libs/core/catalogue.js';
-import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Reading, Redactor, TokenVerifier, Settlement, UsageMeter } from '#libs/core/ports.js';
+import type { ArgumentValidator, Backend, CallGuard, ConcurrencyLimiter, PolicyDecisionPoint, RateLimiter, ReadinessCheck, Reading, Redactor, Replays, TokenVerifier, Settlement, UsageMeter } from '#libs/core/ports.js';
 import {
-  BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, DECISION_LOG, LOG, POLICY, RATE_LIMITER, READINESS, READINGS, REDACTOR, TOKEN_VERIFIER, TRACING, USAGE_METER, VALIDATOR, SPEND_GUARD,
+  BACKEND, CATALOGUE, CATALOGUE_SOURCE, CONCURRENCY_LIMITER, DECISION_LOG, LOG, POLICY, RATE_LIMITER, READINESS, READINGS, REDACTOR, REPLAYS, TOKEN_VERIFIER, TRACING, USAGE_METER, VALIDATOR, SPEND_GUARD,
 } from '#libs/core/tokens.js';
 import type { SpendGuard } from '#libs/core/usage-ledger.js';
 import type { Tracing } from '#libs/core/tracing.js';
@@ -27,6 +27,7 @@ export class Ports {
   @Optional() @Inject(REDACTOR) readonly redactor?: Redactor;
   @Optional() @Inject(CAPABILITIES) readonly capabilities?: CallGuard;
   @Optional() @Inject(SPEND_GUARD) readonly spending?: SpendGuard;
+  @Optional() @Inject(REPLAYS) readonly replays?: Replays;
   @Optional() @Inject(USAGE_METER) readonly meter?: UsageMeter;
   @Optional() @Inject(Metrics) readonly metrics?: Metrics;
   @Optional() @Inject(TRACING) readonly tracing?: Tracing;

@@ -23,6 +23,7 @@ import type { Environment } from '#libs/configuration/read-config.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
 import { createEgress } from '#libs/egress/egress.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { IdempotencyModule } from '#libs/idempotency/idempotency.module.js';
 import { MeteringModule, type MeteringModuleOptions } from '#libs/metering/metering.module.js';
 import { instanceOf, journalFolder, kafkaOf } from '#libs/metering/metering-fields.js';
 import { LedgerModule } from '#libs/ledger/ledger.module.js';
@@ -69,6 +70,7 @@ class GatewayProcess {
         ...on(config.rateLimitEnabled, () => RateLimitModule.with(rateLimitOptions(config))),
         ...on(config.redactionEnabled, () => RedactionModule.with(redactionOptions(config))),
         ...on(config.meteringEnabled, () => MeteringModule.with(metered(config))),
+        ...on(config.idempotencyEnabled, () => IdempotencyModule.with(config.redisUrl === undefined ? { in: 'memory' } : { in: 'redis', url: config.redisUrl })),
         // Budgets alone: entries are the billing process's to write.
         LedgerModule.with({ takes: false, guards: true, keeps: false }),
         ValidationModule.with(),

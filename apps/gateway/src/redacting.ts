@@ -1,17 +1,16 @@
 import type { AuthenticatedCall, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { RunCall } from '#libs/core/pipeline.js';
-import type { Redactor, Settlement, UsageMeter } from '#libs/core/ports.js';
+import type { Redactor, Replays, Settlement, UsageMeter } from '#libs/core/ports.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { redactedRequest } from '#libs/redaction/redactor.js';
 import type { Backends } from './parts.js';
 
 /** What the line says beside results: denials, progress and log messages. Results are redacted in the line itself. */
-export const redactedCalls = (line: RunCall, redactor: Redactor): RunCall => async (call) => {
+export const redactedCalls = (line: RunCall, redactor: Redactor): RunCall => (redactor.redactText === undefined && redactor.redactValue === undefined ? line : (call) => {
   quieten(call, redactor);
-  const result = await line(call);
-  return result instanceof Denial ? cleaned(result, redactor, call.principal.tenant) : result;
-};
+  return line(call).then((result) => (result instanceof Denial ? cleaned(result, redactor, call.principal.tenant) : result));
+});
 
 /** Each ending with its denial redacted: what is logged and kept of it is what the caller was told. */
 export const redactedEndings = (to: Settlement, redactor: Redactor): Settlement => ({
@@ -19,6 +18,8 @@ export const redactedEndings = (to: Settlement, redactor: Redactor): Settlement 
 });
 
 export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({ intent: (call) => meter.intent(call), ...redactedEndings(meter, redactor) });
+
+export const redactedReplays = (replays: Replays, redactor: Redactor): Replays => ({ replay: (call) => replays.replay(call), ...redactedEndings(replays, redactor) });
 
 /** Arguments redacted before any backend sees them. */
 export const redactingBackends = (backends: Backends, redactor: Redactor): Backends =>

@@ -26,6 +26,7 @@ import { tenantSlug } from '#libs/core/tenant.js';
 import { CONTROL_STORE, HIDE_SECRET } from '#libs/core/tokens.js';
 import { CredentialsModule } from '#libs/credentials/credentials.module.js';
 import { EgressModule } from '#libs/egress/egress.module.js';
+import { IdempotencyModule } from '#libs/idempotency/idempotency.module.js';
 import { LedgerModule } from '#libs/ledger/ledger.module.js';
 import { MeteringModule } from '#libs/metering/metering.module.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
@@ -98,16 +99,17 @@ export class StandaloneModule {
         CapabilityModule.with({ issuer: new URL('/v1/token', resource).href, audience: resource, secrets: [] }), CapabilityRoutesModule.with({ audience: resource }),
         PolicyModule.with({
           // Destructive tools are there to be tried, with a question before.
-          mode: 'opa', environment: 'dev', office: true, remembers: true, base: { destructive: 'confirm', admin: ACCESS },
+          mode: 'opa', environment: 'dev', office: true, base: { destructive: 'confirm', admin: ACCESS },
           ...(config.policyDir === undefined ? {} : { folder: config.policyDir }), ...(config.regoCompilerDir === undefined ? {} : { compilerFolder: config.regoCompilerDir }),
         }),
         RateLimitModule.with(rateLimitOptions(config)),
         ...(config.redactionEnabled ? [RedactionModule.with(redactionOptions(config))] : []),
-        LedgerModule.with({ takes: true, guards: true, keeps: true }),
+        LedgerModule.with({ takes: true, guards: true, keeps: true, explains: true }),
         // Into the ledger and the audit chain of this process, where it has them.
         MeteringModule.with({
           directory: join(config.home, 'journal'), cluster: 'standalone', instance: 'stoa', mode: 'journal', maxBytes: JOURNAL_BYTES, own: ownDataFolder, drainMs: Math.min(5000, config.drainSeconds * 500),
         }),
+        IdempotencyModule.with({ in: 'database' }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
         RestBackendModule.with({ version }), GraphqlBackendModule.with({ version, calls: true, admits: true }), GrpcBackendModule.with({ version, calls: true, admits: true }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),

@@ -1,6 +1,6 @@
 import { type DescMessage, fromBinary, fromJson, type JsonValue, type Registry, toBinary, toJson } from '@bufbuild/protobuf';
 import { type Client, type ClientReadableStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
+import type { BackendAnswer, RecordedCall, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { GrpcBinding } from '#libs/core/grpc-binding.js';
 import { OUTBOUND_CODES, OutboundFailure } from '#libs/core/outbound.js';
@@ -159,6 +159,8 @@ function metadataOf(binding: GrpcBinding, call: ValidatedCall, credentials: read
   }
   metadata.set('x-request-id', call.requestId);
   metadata.set('x-stoa-tool-name', call.target.name);
+  const { callId } = call as Partial<RecordedCall>;
+  if (callId !== undefined) metadata.set('x-stoa-call-id', callId);
   const tenant = call.target.tenant ?? call.principal.tenant;
   if (tenant !== undefined) metadata.set('x-stoa-tenant-id', tenant);
   if (call.traceparent !== undefined) metadata.set('traceparent', call.traceparent);

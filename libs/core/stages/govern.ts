@@ -1,4 +1,4 @@
-import type { AdmittedCall, AnsweredCall, AuthorizedCall, RecordedCall, RedactedCall, ResolvedCall, ValidatedCall } from '../call.js';
+import type { AdmittedCall, AnsweredCall, AuthorizedCall, BackendAnswer, RecordedCall, RedactedCall, ReplayedCall, ResolvedCall, ValidatedCall } from '../call.js';
 import { Denial } from '../errors.js';
 import type { ArgumentValidator, Backend, ConcurrencyLimiter, Eventually, PolicyDecisionPoint, RateLimiter, Redactor, UsageMeter } from '../ports.js';
 import type { BackendBinding } from '../target.js';
@@ -30,18 +30,20 @@ export const validate = (validator: ArgumentValidator) => (call: AdmittedCall): 
 export const record = (meter: Pick<UsageMeter, 'intent'>) => (call: ValidatedCall): Eventually<RecordedCall | Denial> =>
   then(meter.intent(call), (callId) => adding(call, 'callId', callId));
 
-export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>, concurrency?: ConcurrencyLimiter) => async (call: RecordedCall): Promise<AnsweredCall | Denial> => {
+export const invoke = (backends: Readonly<Partial<Record<BackendBinding['kind'], Backend>>>, concurrency?: ConcurrencyLimiter) => (call: RecordedCall): Eventually<AnsweredCall | Denial> => {
   const backend = backends[call.target.backend.kind];
   if (!backend) return new Denial({ code: 'UNAVAILABLE', message: `No backend of kind ${call.target.backend.kind} is enabled here.` });
   const release = concurrency?.acquire(call);
   if (release instanceof Denial) return release;
-  try {
-    const answer = await backend.invoke(call);
-    return answer instanceof Denial ? answer : adding(call, 'answer', answer);
-  } finally { release?.(); }
+  let answering: Promise<BackendAnswer | Denial>;
+  try { answering = backend.invoke(call); } catch (failure) { release?.(); throw failure; }
+  return answering.then(
+    (answer) => { release?.(); return answer instanceof Denial ? answer : adding(call, 'answer', answer); },
+    (failure: unknown) => { release?.(); throw failure; },
+  );
 };
 
-export const redact = (redactor: Redactor) => (call: AnsweredCall): Eventually<RedactedCall | Denial> => {
+export const redact = (redactor: Redactor) => (call: AnsweredCall | ReplayedCall): Eventually<RedactedCall | Denial> => {
   const result = redactor.redact(call.answer.result, call);
   return result instanceof Promise ? result.then((clean) => adding(call, 'result', clean)) : adding(call, 'result', result);
 };

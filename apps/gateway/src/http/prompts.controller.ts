@@ -7,7 +7,7 @@ import type { Listing } from '../mcp/listing.js';
 import { LISTING, RUN_CALL } from '../tokens.js';
 import { ProblemFilter } from './problem.js';
 import { page, type RawQuery, text } from './query.js';
-import { restCall } from './rest-call.js';
+import { restCall, tellOfCall } from './rest-call.js';
 import { promptShape } from './shapes.js';
 import { visible } from './tools.controller.js';
 
@@ -26,7 +26,9 @@ export class PromptsController {
   @Get(':name')
   async get(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('name') name: string, @Query() query: RawQuery): Promise<void> {
     const args = Object.fromEntries(Object.keys(query).map((key) => [key, text(query, key) ?? '']));
-    const result = await this.runCall(restCall(request, reply, { kind: 'prompt', name, arguments: args }));
+    const call = restCall(request, reply, { kind: 'prompt', name, arguments: args });
+    const result = await this.runCall(call);
+    tellOfCall(reply, call);
     if (result instanceof Denial || result.type !== 'prompt') {
       const denial = result instanceof Denial ? result : new Denial({ code: 'INTERNAL', message: 'Internal error.' });
       const { status, headers, body } = restAnswer(denial, 'prompt');

@@ -7,7 +7,7 @@ import type { Listing } from '../mcp/listing.js';
 import { LISTING, RUN_CALL } from '../tokens.js';
 import { ProblemFilter } from './problem.js';
 import { page, type RawQuery } from './query.js';
-import { restCall } from './rest-call.js';
+import { restCall, tellOfCall } from './rest-call.js';
 import { resourceShape } from './shapes.js';
 import { visible } from './tools.controller.js';
 
@@ -29,7 +29,9 @@ export class ResourcesController {
     const { '*': path = '' } = request.params as { '*'?: string };
     const at = request.url.indexOf('?');
     const uri = at === -1 ? path : `${path}${request.url.slice(at)}`;
-    const result = await this.runCall(restCall(request, reply, { kind: 'resource', name: uri, arguments: {} }));
+    const call = restCall(request, reply, { kind: 'resource', name: uri, arguments: {} });
+    const result = await this.runCall(call);
+    tellOfCall(reply, call);
     if (result instanceof Denial || result.type !== 'resource') {
       const denial = result instanceof Denial ? result : new Denial({ code: 'INTERNAL', message: 'Internal error.' });
       const { status, headers, body } = restAnswer(denial, 'resource');

@@ -12,6 +12,7 @@ export function restCall(request: FastifyRequest, reply: FastifyReply, asked: { 
   reply.raw.once('close', () => { if (!reply.raw.writableFinished) gone.abort(); });
   const { traceparent, tracestate } = request.headers;
   const consumer = request.headers['x-consumer-id'];
+  const key = request.headers['idempotency-key'];
   const parent = validTraceparent(traceparent);
   const { confirmToken, ...what } = asked;
   return {
@@ -19,8 +20,16 @@ export function restCall(request: FastifyRequest, reply: FastifyReply, asked: { 
     exchange: { signal: gone.signal, clientCapabilities: {}, supportsInputRequired: false, limited: (standing) => { writeQuota(reply, standing); }, ...(confirmToken === undefined ? {} : agreement(confirmToken)) },
     traceparent: parent, tracestate: parent !== undefined && typeof tracestate === 'string' ? tracestate.slice(0, 512) : undefined,
     consumer: typeof consumer === 'string' && consumer !== '' ? consumer.slice(0, 128) : 'unknown',
+    ...(typeof key === 'string' && key !== '' ? { idempotencyKey: key.slice(0, 256) } : {}),
     startedAt: performance.now(),
   };
+}
+
+/** What an answer tells of its call: the id that records, explanations and the backend know it by, and whether it was made before. */
+export function tellOfCall(reply: FastifyReply, call: AuthenticatedCall): void {
+  const { callId, replayOf } = reached(call);
+  if (callId !== undefined) void reply.header('x-stoa-call-id', callId);
+  if (replayOf !== undefined) void reply.header('idempotent-replayed', 'true');
 }
 
 /** What the stages have added to the call by now: a call is one object, from its door to its ending. */

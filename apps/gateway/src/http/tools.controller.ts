@@ -14,7 +14,7 @@ import { isPlatformAdmin } from '../platform/platform-tool.js';
 import { LISTING, principalOf, RUN_CALL } from '../tokens.js';
 import { invalid, Problem, ProblemFilter } from './problem.js';
 import { page, type RawQuery, text } from './query.js';
-import { reached, restCall } from './rest-call.js';
+import { reached, restCall, tellOfCall } from './rest-call.js';
 import { jsonBody } from './rest-http.js';
 import { toolJson } from './shapes.js';
 
@@ -64,6 +64,7 @@ export class ToolsController {
     const call = restCall(request, reply, { kind: 'tool', name, arguments: asked.arguments, confirmToken: asked.confirmToken ?? headerText(request, 'x-confirm-token') });
     const result = await this.runCall(call);
     if (reply.raw.destroyed) return;
+    tellOfCall(reply, call);
     const ms = Math.round(performance.now() - call.startedAt);
     const requestId = asked.requestId ?? request.id;
     if (result instanceof Denial && !isBackendFailure(result)) {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { AuthenticatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { InputRequired } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
@@ -72,12 +73,14 @@ async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
     if (refused !== undefined) return fail(wire, turn, invalid(refused));
   }
   const trace = traceOf(meta, http.headers);
-  const result = await wire.options.runCall({
+  const call: AuthenticatedCall = {
     requestId: http.id, door: wire.era === 'modern' ? 'mcp' : 'mcp-legacy', principal, kind, name, arguments: args, exchange,
     traceparent: trace.traceparent, tracestate: trace.tracestate,
     consumer: typeof http.headers['x-consumer-id'] === 'string' ? http.headers['x-consumer-id'] : 'unknown',
-    startedAt: exchange.startedAt,
-  });
+    startedAt: exchange.startedAt, ...keyed(meta, http.headers),
+  };
+  const result = await wire.options.runCall(call);
+  exchange.call = call;
   if (result instanceof Denial && result.confirmation && wire.era === 'modern') return askForInput(wire, turn, asked, agreementAsked(result.confirmation));
   if (result instanceof Denial) {
     const answer = mcpAnswer(result, { era: wire.era, kind, name, requestId: http.id });
@@ -91,6 +94,13 @@ async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
     exchange.answer(200, rpcResult(rpc.id, resultJson(result, wire.tails, caching)));
   }
 }
+
+/** The caller's `Idempotency-Key`: in the message, where several may share a connection, else the header. One that is too long stays too long. */
+function keyed(meta: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): { readonly idempotencyKey?: string } {
+  const key = (isRecord(meta) ? meta['dev.gostoa/idempotency-key'] : undefined) ?? headers['idempotency-key'];
+  return key === undefined || key === '' ? NO_KEY : { idempotencyKey: typeof key === 'string' ? key.slice(0, 256) : ' ' };
+}
+const NO_KEY = {};
 
 function traceOf(meta: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): { traceparent: string | undefined; tracestate: string | undefined } {
   const from = isRecord(meta) && typeof meta['traceparent'] === 'string' ? meta : headers;

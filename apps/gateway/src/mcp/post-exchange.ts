@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Exchange } from '#libs/core/call.js';
+import type { Ending, Exchange } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Cancellation } from '#libs/core/outbound.js';
 import type { QuotaGrant } from '#libs/core/quota.js';
@@ -34,6 +34,8 @@ export class PostExchange implements Exchange, Cancellation {
   /** Of the request, once it was read. */
   rpcId: RpcId = undefined;
   supportsInputRequired = false;
+  /** As it ended; the answer's head names it. */
+  call: Ending['reached'] | undefined = undefined;
   readonly #reply: FastifyReply;
   readonly #settings: PostSettings;
   #stream: EventStream | undefined;
@@ -125,6 +127,8 @@ export class PostExchange implements Exchange, Cancellation {
     if (headers) for (const name in headers) addHeader(this.#reply, name, headers[name]!);
     const length = Buffer.byteLength(text);
     const head = headOf(this.#reply) ?? [];
+    if (this.call?.callId !== undefined) head.push('x-stoa-call-id', this.call.callId);
+    if (this.call?.replayOf !== undefined) head.push('idempotent-replayed', 'true');
     head.push('content-type', 'application/json', 'content-length', String(after ? length + after.page.length + after.end.length : length));
     this.#reply.hijack();
     raw.writeHead(status, head);
