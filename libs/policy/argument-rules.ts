@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { z } from 'zod';
+import type { PolicyRule } from '#libs/core/ports.js';
 import { type Condition, matcher, type Operator, type RuleData } from './policy-data.js';
 import { type PolicyIssue, PolicyRefused } from './policy-refused.js';
 import { readYaml } from './yaml-document.js';
@@ -47,6 +48,10 @@ export function readArgumentRules(file: string, text: string, tools?: ReadonlySe
   if (issues.length > 0) throw new PolicyRefused(issues);
   return found.toSorted((a, b) => b.priority - a.priority).map(({ rule }) => rule);
 }
+
+/** What a file of argument rules says of its policies, those switched off too. Throws `PolicyRefused`. */
+export const listArgumentRules = (file: string, text: string): readonly PolicyRule[] =>
+  readYaml(file, text, RulesFile).value.policies.map(({ name, description, tool, enabled, priority, rules }) => ({ name, description, tool, enabled, priority, count: rules.length }));
 
 /** The disjunctive normal form. */
 function conjunctions(tree: Tree, say: (message: string) => void): Condition[][] {

@@ -37,7 +37,7 @@ export interface DecisionPointOptions {
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
 }
-export interface Policy extends Required<PolicyDecisionPoint> {
+export interface Policy extends Required<Pick<PolicyDecisionPoint, 'decide' | 'lists' | 'trace'>> {
   /** Whether a list shows this target to this principal: decided like a call, without arguments. False where nothing can be decided. */
   mayList(principal: Principal, target: Target): Eventually<boolean>;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { readArgumentRules } from './argument-rules.js';
+import type { PolicyRule } from '#libs/core/ports.js';
+import { listArgumentRules, readArgumentRules } from './argument-rules.js';
 import { type AccessData, matcher, type OperatorPolicy, type RuleData, type TenantPolicy } from './policy-data.js';
 import { type PolicyIssue, PolicyRefused } from './policy-refused.js';
 import { readRoleFile } from './role-file.js';
@@ -47,6 +48,9 @@ export function readTenantFiles(files: PolicyFiles, known: KnownInScope = {}): R
   const { destructive, denied_tools: denied } = sorted.settings ?? {};
   return { rego: sorted.rego, data: { ...narrowing(sorted, known, []), ...(destructive === undefined ? {} : { destructive }), ...(denied === undefined ? {} : { denied: matcher(denied) }) } };
 }
+
+/** The argument policies of a scope's files, the higher priority first. Throws `PolicyRefused`. */
+export const rulesOf = (files: PolicyFiles): readonly PolicyRule[] => sort(files, z.unknown()).rules.flatMap(([file, text]) => listArgumentRules(file, text)).toSorted((a, b) => b.priority - a.priority);
 
 /** SHA-256 (hex) over names and texts, whatever the order in which they were given. */
 export const digestOf = (files: PolicyFiles): string => createHash('sha256').update(JSON.stringify(Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1)))).digest('hex');

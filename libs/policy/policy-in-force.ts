@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { PolicyStore } from '#libs/core/policy-store.js';
-import type { Log, ReadinessCheck } from '#libs/core/ports.js';
+import type { Log, PolicyRule, ReadinessCheck } from '#libs/core/ports.js';
 import { ActivePolicy, type ActiveEngine, type Candidate } from './active-policy.js';
 import { compileRego, type OwnRego } from './compile-rego.js';
 import type { FolderPolicies } from './policy-folder.js';
 import type { Matcher, OperatorPolicy, TenantPolicy } from './policy-data.js';
-import { type OwnRegoFile, readOperatorFiles, readTenantFiles, type PolicySet } from './policy-files.js';
+import { type OwnRegoFile, readOperatorFiles, readTenantFiles, type PolicySet, rulesOf } from './policy-files.js';
 import { PolicyRefused } from './policy-refused.js';
 
 export interface InForceOptions {
@@ -31,7 +31,8 @@ export class PolicyInForce {
   #running: Promise<void> | undefined;
   #again = false;
   #trouble: string | undefined;
-  readonly #listeners: ((engine: ActiveEngine) => void)[] = [];
+  #sets: readonly PolicySet[] = [];
+  readonly #listeners = new Set<(engine: ActiveEngine) => void>();
   readonly #stops: (() => void | Promise<void>)[] = [];
 
   constructor(options: InForceOptions) { this.#options = options; }
@@ -66,12 +67,15 @@ export class PolicyInForce {
   /** What the folder holds, for whoever composes another candidate. */
   async folderSets(): Promise<readonly PolicySet[]> { return this.#options.folder ? [await this.#options.folder.read()] : []; }
   base(): { readonly base?: OperatorPolicy } { return this.#options.base ? { base: this.#options.base } : {}; }
-  /** Calls back with what is put in force from now on, and with what is. */
-  onChange(listener: (engine: ActiveEngine) => void): void {
-    this.#listeners.push(listener);
+  /** Calls back with what is put in force from now on, and with what is. Answers the way to stop. */
+  onChange(listener: (engine: ActiveEngine) => void): () => void {
+    this.#listeners.add(listener);
     const engine = this.engine();
     if (engine) listener(engine);
+    return () => { this.#listeners.delete(listener); };
   }
+  /** Argument policies in force for a tenant's principals: the operator's, then the tenant's own. */
+  readonly rules = (tenant: string | undefined): readonly PolicyRule[] => rulesIn(this.#sets, tenant);
 
   async stop(): Promise<void> { for (const stop of this.#stops.splice(0)) await stop(); }
 
@@ -79,8 +83,9 @@ export class PolicyInForce {
     const { log } = this.#options;
     const before = this.#active.revision;
     try {
-      const candidate = await this.#candidate();
-      const revision = await this.#active.activate(candidate);
+      const sets = await this.#read();
+      const revision = await this.#active.activate(await this.#candidate(sets));
+      this.#sets = sets;
       this.#trouble = undefined;
       if (revision === before) return;
       log?.info({ revision }, 'policy is in force');
@@ -93,18 +98,28 @@ export class PolicyInForce {
     }
   }
 
-  async #candidate(): Promise<Candidate> {
-    const { base, folder, store, compilerFolder } = this.#options;
-    const sets: PolicySet[] = [];
-    if (folder) sets.push(await folder.read());
-    if (store) {
-      const { policies } = await store.active();
-      const operator = policies.find(({ scope }) => scope === undefined);
-      sets.push({ ...(operator ? { operator: operator.files } : {}), tenants: Object.fromEntries(policies.flatMap(({ scope, files }) => (scope === undefined ? [] : [[scope, files]]))) });
-    }
+  async #read(): Promise<readonly PolicySet[]> {
+    const { folder, store } = this.#options;
+    return [...(folder ? [await folder.read()] : []), ...(store ? [await storedSet(store)] : [])];
+  }
+
+  #candidate(sets: readonly PolicySet[]): Promise<Candidate> {
+    const { base, store, compilerFolder } = this.#options;
     return compose(sets, { ...(base ? { base } : {}), module: async (own, digest) => await store?.module(digest) ?? (compilerFolder === undefined ? undefined : await compileRego(own, { compilerFolder })) });
   }
 }
+
+/** What the control plane stores, in force. */
+export async function storedSet(store: Pick<PolicyStore, 'active'>): Promise<PolicySet> {
+  const { policies } = await store.active();
+  const operator = policies.find(({ scope }) => scope === undefined);
+  return { ...(operator ? { operator: operator.files } : {}), tenants: Object.fromEntries(policies.flatMap(({ scope, files }) => (scope === undefined ? [] : [[scope, files]]))) };
+}
+
+/** Of sets that were put in force. */
+export const rulesIn = (sets: readonly PolicySet[], tenant: string | undefined): readonly PolicyRule[] => [
+  ...sets.flatMap(({ operator }) => (operator ? rulesOf(operator) : [])), ...sets.flatMap(({ tenants }) => { const own = tenant === undefined ? undefined : tenants[tenant]; return own ? rulesOf(own) : []; }),
+];
 
 interface Composing {
   readonly base?: OperatorPolicy;
@@ -112,8 +127,10 @@ interface Composing {
   readonly module: (own: OwnRego, digest: string) => Promise<Uint8Array | undefined>;
 }
 
-/** One candidate of several sets, the later on top of the earlier. Throws `PolicyRefused`. */
-export async function compose(sets: readonly PolicySet[], { base = {}, module }: Composing): Promise<Candidate> {
+export interface Merged { readonly operator: OperatorPolicy; readonly own: { readonly rego: OwnRego; readonly digest: string; readonly first: string } | undefined }
+
+/** Several sets as one, the later on top of the earlier. Throws `PolicyRefused`. */
+export function merge(sets: readonly PolicySet[], base: OperatorPolicy = {}): Merged {
   let operator: OperatorPolicy = base;
   const tenants: Record<string, TenantPolicy> = { ...base.tenants };
   let ownOperator: OwnRegoFile | undefined;
@@ -137,18 +154,22 @@ export async function compose(sets: readonly PolicySet[], { base = {}, module }:
       if (rego) ownTenants[tenant] = rego;
     }
   }
-  const data = { ...operator, tenants };
-  const own = ownRego(ownOperator, ownTenants);
-  if (!own) return { operator: data };
+  return { operator: { ...operator, tenants }, own: ownRego(ownOperator, ownTenants) };
+}
+
+/** One candidate of several sets. Throws `PolicyRefused`. */
+export async function compose(sets: readonly PolicySet[], { base, module }: Composing): Promise<Candidate> {
+  const { operator, own } = merge(sets, base);
+  if (!own) return { operator };
   const wasm = await module(own.rego, own.digest);
   if (!wasm) throw new PolicyRefused([{ file: own.first, message: NO_COMPILER }]);
-  return { operator: data, wasm, varies: ['arguments', 'time'] };
+  return { operator, wasm, varies: ['arguments', 'time'] };
 }
 
 const either = (a: Matcher, b: Matcher): Matcher => (a.all || b.all ? { all: true } : { names: { ...a.names, ...b.names }, patterns: [...a.patterns ?? [], ...b.patterns ?? []] });
 
 /** File names made unique by their scope, since two tenants may call theirs alike. */
-function ownRego(operator: OwnRegoFile | undefined, tenants: Readonly<Record<string, OwnRegoFile>>): { readonly rego: OwnRego; readonly digest: string; readonly first: string } | undefined {
+function ownRego(operator: OwnRegoFile | undefined, tenants: Readonly<Record<string, OwnRegoFile>>): Merged['own'] {
   const named = Object.entries(tenants).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, { file, rego }]) => [tenant, { file: `${tenant}/${file}`, rego }] as const);
   const first = operator?.file ?? named[0]?.[1].file;
   if (first === undefined) return undefined;

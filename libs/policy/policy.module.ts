@@ -74,7 +74,7 @@ function embedded(options: EngineOptions): DynamicModule {
     module: PolicyModule, global: true,
     providers: [
       { provide: PolicyInForce, inject: [{ token: LOG, optional: true }, { token: POLICY_STORE, optional: true }], useFactory: open },
-      { provide: POLICY, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): PolicyDecisionPoint => policyDecisionPoint({ engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }) },
+      { provide: POLICY, inject: [PolicyInForce], useFactory: (inForce: PolicyInForce): PolicyDecisionPoint => ({ ...policyDecisionPoint({ engine: inForce.engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }), onChange: (listener) => inForce.onChange(() => { listener(); }), rules: inForce.rules }) },
       { provide: ADMINISTRATION, inject: [PolicyInForce], useFactory: ({ engine }: PolicyInForce): AdministrationPolicy => administrationPolicy(engine) },
       ...(options.remembers === true ? [{ provide: DECISION_LOG, inject: [{ token: REDACTOR, optional: true }], useFactory: (redactor?: Redactor) => new RecentDecisions(redactor ? { redactor } : {}) }] : []),
       ...(options.office === true ? [{ provide: POLICY_OFFICE, inject: [PolicyInForce, POLICY_STORE], useFactory: (inForce: PolicyInForce, store: PolicyStore): PolicyOffice => policyOffice({ inForce, store, environment, ...(compilerFolder === undefined ? {} : { compilerFolder }) }) }] : []),

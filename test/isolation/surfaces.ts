@@ -126,6 +126,7 @@ export const ROUTES: Readonly<Record<string, Surface>> = {
     { method: 'POST', path: '/mcp/v1/tools/stoa_tenants/invoke', body: { arguments: { tenant_id: tenant } } },
   ]),
   'POST /mcp/v1/policies/check': changes(({ tool, tenant }) => [{ tool, arguments: {} }, { tool_name: tool, tenant_id: tenant }, { tool, tenant }].map((body) => ({ method: 'POST', path: '/mcp/v1/policies/check', body }))),
+  'GET /mcp/v1/policies/rules': reads(({ tenant }) => [get(`/mcp/v1/policies/rules?tenant_id=${tenant}`)]),
   'GET /mcp/v1/resources': reads(({ tenant }) => [get(`/mcp/v1/resources?tenant_id=${tenant}`)]),
   'GET /mcp/v1/resources/*': reads(({ uri, page }) => [get(`/mcp/v1/resources/${encodeURIComponent(uri)}`), get(`/mcp/v1/resources/${encodeURIComponent(page)}`)]),
   'GET /mcp/v1/prompts': reads(({ tenant }) => [get(`/mcp/v1/prompts?tenant_id=${tenant}`)]),

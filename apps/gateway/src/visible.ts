@@ -19,7 +19,7 @@ type Lists = LRUCache<string, KnownList>;
  * A tenant's target that bears a platform target's name is hidden by it, in lists as in calls. Policy is asked once for each class of
  * principals, snapshot and policy in force. Rejects with `Unavailable` where policy cannot be asked.
  */
-export function visibleTargets(catalogue: Catalogue, platform: Platform, policy?: Pick<PolicyDecisionPoint, 'lists'>): Listing {
+export function visibleTargets(catalogue: Catalogue, platform: Platform, policy?: Pick<PolicyDecisionPoint, 'lists' | 'onChange'>): Listing {
   const ofSnapshot = new WeakMap<CatalogueSnapshot, Lists>();
   const without: Lists = new LRUCache({ max: MAX_CLASSES });
 
@@ -56,6 +56,7 @@ export function visibleTargets(catalogue: Catalogue, platform: Platform, policy?
   return {
     list: (kind, principal) => withSnapshot(catalogue, principal, (snapshot) => merge(kind, principal, snapshot)),
     find: (kind, name, principal) => withSnapshot(catalogue, principal, (snapshot) => find(kind, name, principal, snapshot)),
+    ...(policy?.onChange ? { onChange: policy.onChange } : {}),
   };
 }
 

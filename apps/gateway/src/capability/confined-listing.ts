@@ -31,5 +31,6 @@ export function confinedListing(listing: Listing): Listing {
       return list instanceof Promise ? list.then(of) : of(list);
     },
     find: (kind, name, principal) => (hidden(kind, name, principal) ? undefined : listing.find(kind, name, principal)),
+    ...(listing.onChange ? { onChange: (listener) => listing.onChange?.(listener) ?? (() => undefined) } : {}),
   };
 }

@@ -1,4 +1,4 @@
-import { Controller, HttpCode, Inject, Optional, Post, Req, UseFilters } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Optional, Post, Req, UseFilters } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { PolicyDecisionPoint } from '#libs/core/ports.js';
@@ -8,11 +8,21 @@ import { LISTING, principalOf } from '../tokens.js';
 import { invalid, Problem, ProblemFilter } from './problem.js';
 import { jsonBody } from './rest-http.js';
 
-/** STOA's dry run: what would be decided about the caller's own call, and nothing is called. */
+/** STOA's business policies: those in force for the caller, and the dry run: what would be decided about the caller's own call, and nothing is called. */
 @Controller('mcp/v1/policies')
 @UseFilters(ProblemFilter)
 export class PoliciesController {
   constructor(@Inject(LISTING) private readonly listing: Listing, @Inject(CATALOGUE) private readonly catalogue: Pick<Catalogue, 'snapshot'>, @Optional() @Inject(POLICY) private readonly policy?: PolicyDecisionPoint) {}
+
+  @Get('rules')
+  rules(@Req() request: FastifyRequest): object {
+    const { tenant } = principalOf(request);
+    const rules = this.policy?.rules?.(tenant) ?? [];
+    return {
+      rules: rules.map(({ name, description, tool, enabled, priority, count }) => ({ name, description: description ?? null, tool, enabled, priority, rules_count: count })),
+      total_count: rules.length, engine_enabled: this.policy?.trace !== undefined,
+    };
+  }
 
   @Post('check')
   @HttpCode(200)

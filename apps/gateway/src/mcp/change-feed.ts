@@ -24,11 +24,11 @@ export interface ChangeFeed {
 }
 
 /**
- * After a catalogue change each subscriber's visible list is compared with the one it last knew, by a digest of names and definition
+ * After a change of the catalogue or of policy each subscriber's visible list is compared with the one it last knew, by a digest of names and definition
  * hashes: a change to what it may not see tells it nothing, not even that something happened.
  */
 export function changeFeed(catalogue: Pick<Catalogue, 'onChange'>, listing: Listing): ChangeFeed {
-  const byTenant = new Map<TenantSlug, Map<Subscriber, Map<Kind, string>>>();
+  const byTenant = new Map<TenantSlug | undefined, Map<Subscriber, Map<Kind, string>>>();
   // Thousands of subscribers of one visibility class cost one digest.
   const digests = new WeakMap<VisibleList['items'], string>();
 
@@ -43,29 +43,28 @@ export function changeFeed(catalogue: Pick<Catalogue, 'onChange'>, listing: List
     return digest;
   };
 
-  const tell = async (subscriber: Subscriber, seen: Map<Kind, string>, change: CatalogueChange): Promise<void> => {
+  const tell = async (subscriber: Subscriber, seen: Map<Kind, string>, change: CatalogueChange | undefined): Promise<void> => {
     for (const kind of subscriber.kinds) {
-      const touched = kind === 'tool' ? change.toolsChanged : kind === 'prompt' ? change.promptsChanged : change.resourcesChanged;
+      const touched = change === undefined || (kind === 'tool' ? change.toolsChanged : kind === 'prompt' ? change.promptsChanged : change.resourcesChanged);
       if (!touched) continue;
       const digest = await look(kind, subscriber.principal);
       if (seen.get(kind) === digest) continue;
       seen.set(kind, digest);
       subscriber.notify(METHOD[kind], {});
     }
-    for (const uri of change.resourceUris) {
+    for (const uri of change?.resourceUris ?? []) {
       if (subscriber.uris.has(uri) && await listing.find('resource', uri, subscriber.principal)) subscriber.notify('notifications/resources/updated', { uri });
     }
   };
-  const stop = catalogue.onChange((change) => {
-    // A list that cannot be read now is read at the next change; the client is not told of what is not known.
-    for (const [subscriber, seen] of byTenant.get(change.tenant) ?? []) tell(subscriber, seen, change).catch(() => undefined);
-  });
+  // A list that cannot be read now is read at the next change; the client is not told of what is not known.
+  const stops = [
+    catalogue.onChange((change) => { for (const [subscriber, seen] of byTenant.get(change.tenant) ?? []) tell(subscriber, seen, change).catch(() => undefined); }),
+    listing.onChange?.(() => { for (const subscribers of byTenant.values()) for (const [subscriber, seen] of subscribers) tell(subscriber, seen, undefined).catch(() => undefined); }),
+  ];
 
   return {
     async subscribe(subscriber) {
       const { tenant } = subscriber.principal;
-      // Without a tenant there is only what the platform offers, and that does not change while it runs.
-      if (tenant === undefined) return () => undefined;
       const seen = new Map<Kind, string>();
       for (const kind of subscriber.kinds) seen.set(kind, await look(kind, subscriber.principal));
       const subscribers = byTenant.get(tenant) ?? new Map<Subscriber, Map<Kind, string>>();
@@ -75,6 +74,6 @@ export function changeFeed(catalogue: Pick<Catalogue, 'onChange'>, listing: List
         if (subscribers.size === 0 && byTenant.get(tenant) === subscribers) byTenant.delete(tenant);
       };
     },
-    close: stop,
+    close: () => { for (const stop of stops) stop?.(); },
   };
 }

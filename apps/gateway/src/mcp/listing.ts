@@ -23,6 +23,8 @@ export interface Listing {
   list(kind: Target['kind'], principal: Principal): Eventually<VisibleList>;
   /** One visible target, or undefined: not visible and not existing are the same. */
   find(kind: Target['kind'], name: string, principal: Principal): Eventually<Target | undefined>;
+  /** Calls back when any list may have changed for another reason than the catalogue's: another policy is in force. Answers the way to stop. */
+  onChange?(listener: () => void): () => void;
 }
 
 /** A resource whose name is an RFC 6570 template rather than a URI: braces are never part of a URI (RFC 3986 §2). */
