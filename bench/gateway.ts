@@ -1,12 +1,16 @@
 // The gateway as the benchmark's server under test: the real composition (createGateway) over a catalogue in memory, with the
 // stages of a rung on or off. node bench/gateway.ts BACKEND_PORT RUNG_JSON
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { openSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DynamicModule } from '@nestjs/common';
 import { exportJWK, SignJWT } from 'jose';
 import { createGateway } from '#apps/gateway/src/create-gateway.js';
+import { gatewayDoor } from '#apps/gateway/src/door.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
-import { installDoor } from '#libs/auth/door.js';
+import type { GatewayParts } from '#apps/gateway/src/parts.js';
 import { createTokenVerifier } from '#libs/auth/token-verifier.js';
 import { RestBackend } from '#libs/backends/rest/rest-backend.js';
 import { buildSnapshot } from '#libs/catalogue/snapshot.js';
@@ -14,13 +18,18 @@ import type { Catalogue } from '#libs/core/catalogue.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
 import { tenantSlug } from '#libs/core/tenant.js';
+import { RECORD_SINK, TOKEN_VERIFIER } from '#libs/core/tokens.js';
 import { createCredentialResolver } from '#libs/credentials/credentials.js';
 import { createEgress } from '#libs/egress/egress.js';
+import { MeteringModule } from '#libs/metering/metering.module.js';
 import { blocksTo } from '#libs/observability/blocks.js';
 import { createLogging } from '#libs/observability/logger.js';
 import { Metrics } from '#libs/observability/metrics.js';
 import { convertDocument } from '#libs/openapi/convert.js';
 import { configuredDecision } from '#libs/policy/configured-decision.js';
+import { PolicyModule } from '#libs/policy/policy.module.js';
+import { RateLimitModule } from '#libs/rate-limit/rate-limit.module.js';
+import { RedactionModule } from '#libs/redaction/redaction.module.js';
 import { createArgumentValidator } from '#libs/validation/validator.js';
 
 export interface Rung {
@@ -28,6 +37,14 @@ export interface Rung {
   readonly validation: boolean;
   /** Metrics, and one log line for each call. */
   readonly observed: boolean;
+  /** The embedded evaluator with the shipped policy. */
+  readonly policy?: boolean;
+  /** By address, role, caller, caller and tool, tool and tenant, and places for what runs at the same time; none of them is ever reached. */
+  readonly limits?: boolean;
+  /** The journal, on disk before a reply leaves; `shipping`: its records are read again and taken by a sink that throws them away. */
+  readonly meter?: 'journal' | 'shipping';
+  /** The shipped patterns, over arguments that are kept and all that is answered. */
+  readonly redaction?: boolean;
   /** Tools of the catalogue; default 1. */
   readonly tools?: number;
   readonly pageSize?: number;
@@ -89,6 +106,34 @@ async function door(): Promise<{ tokens: string[]; verifier: ReturnType<typeof c
   return { tokens, verifier };
 }
 
+const MOST = 100_000_000;
+/** A module of nothing but values, seen by all others. */
+class Given {}
+const given = (...values: readonly (readonly [symbol, unknown])[]): DynamicModule =>
+  ({ module: Given, global: true, providers: values.map(([provide, useValue]) => ({ provide, useValue })), exports: values.map(([token]) => token) });
+
+/** What a rung adds as the processes add it: by the modules themselves. */
+function modulesOf(rung: Rung, verifier: ReturnType<typeof createTokenVerifier> | undefined): DynamicModule[] {
+  const modules: DynamicModule[] = [];
+  const values: [symbol, unknown][] = [];
+  if (verifier) values.push([TOKEN_VERIFIER, verifier]);
+  if (rung.policy === true) modules.push(PolicyModule.with({ mode: 'opa', environment: 'prod' }));
+  if (rung.limits === true) {
+    const rate = { perMinute: MOST, burst: 10 };
+    modules.push(RateLimitModule.with({ limits: {
+      roles: { 'tenant-admin': rate }, user: rate, userTool: rate, tool: { perMinute: MOST, burst: MOST }, tenant: { perSecond: MOST, perMinute: MOST, perDay: MOST, concurrent: MOST }, address: rate, failedAuthentications: 100, concurrent: { process: MOST, principal: MOST, backend: MOST },
+    } }));
+  }
+  if (rung.redaction === true) modules.push(RedactionModule.with({ budgetMs: 250 }));
+  if (rung.meter !== undefined) {
+    const directory = mkdtempSync(join(tmpdir(), 'stoa-bench-'));
+    process.on('exit', () => { rmSync(directory, { recursive: true, force: true }); });
+    if (rung.meter === 'shipping') values.push([RECORD_SINK.ledger, { name: 'nowhere', accept: () => Promise.resolve() }]);
+    modules.push(MeteringModule.with({ directory, cluster: 'bench', instance: 'bench', mode: 'journal', maxBytes: 1 << 30, own: () => Promise.resolve(() => Promise.resolve()), drainMs: 0 }));
+  }
+  return values.length > 0 ? [given(...values), ...modules] : modules;
+}
+
 async function main(backendPort: number, rung: Rung): Promise<void> {
   const validator = createArgumentValidator();
   const egress = createEgress({ allow: ['127.0.0.0/8'] });
@@ -100,17 +145,16 @@ async function main(backendPort: number, rung: Rung): Promise<void> {
   const app = await createGateway({
     build: { version: '0.1.0', commit: 'bench', builtAt: new Date().toISOString() }, environment: 'dev', logger, lifecycle: new Lifecycle(), cors: undefined,
     metrics: rung.observed ? new Metrics({ prefix: 'stoa_mcp_gateway', service: { name: 'bench', version: '0.1.0', environment: 'dev' }, toolsRegistered: () => rung.tools ?? 1 }) : undefined,
-    authenticate: (server) => {
-      if (verifier) installDoor(server, { verifier, isPublic: () => false, resourceMetadataUrl: `${AUDIENCE}/metadata` });
-      else server.addHook('onRequest', (request, _reply, done) => { request.principal = anyone; done(); });
+    authenticate: verifier ? gatewayDoor({ resource: AUDIENCE, open: [] }) as GatewayParts['authenticate'] : (server) => {
+      server.addHook('onRequest', (request, _reply, done) => { request.principal = anyone; done(); });
     },
     catalogue: await catalogue(backendPort, rung.tools ?? 1),
-    policy: configuredDecision('open'), limiter: { take: () => undefined }, redactor: { redact: (result) => result },
+    policy: rung.policy === true ? undefined : configuredDecision('open'), limiter: undefined, redactor: undefined,
     validator: rung.validation ? validator : { validate: (_target, args) => ({ input: args as Readonly<Record<string, unknown>> }) },
     backends: { rest: new RestBackend({ outbound: egress, credentials: createCredentialResolver({ environment: {} }), version: '0.1.0', ...(rung.validation ? { checkOutput: (target: Target, value: unknown) => validator.checkOutput(target, value) } : {}) }) },
     checks: [], maxBodyBytes: 1_048_576, rest: true, platformTools: false,
     mcp: { allowedOrigins: [], cursorKey: Buffer.alloc(32, 7), ...(rung.pageSize === undefined ? {} : { limits: { pageSize: rung.pageSize } }) },
-  });
+  }, ...modulesOf(rung, verifier));
   const port = await freePort();
   await app.listen(port, '127.0.0.1');
   process.on('message', () => { process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage().rss }); });

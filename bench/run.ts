@@ -23,6 +23,11 @@ const STEPS: readonly { readonly name: string; readonly adds: Partial<Rung> }[] 
   { name: '+JWT', adds: { jwt: true } },
   { name: '+validation', adds: { validation: true } },
   { name: '+metrics and logs', adds: { observed: true } },
+  { name: '+policy', adds: { policy: true } },
+  { name: '+limits', adds: { limits: true } },
+  { name: '+meter', adds: { meter: 'journal' } },
+  { name: '+audit', adds: { meter: 'shipping' } },
+  { name: '+redaction', adds: { redaction: true } },
 ];
 const rungs = (): { name: string; rung: Rung }[] => {
   let rung: Rung = { jwt: false, validation: false, observed: false };

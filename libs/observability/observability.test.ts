@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createLogging } from './logger.js';
+import { createLogging, infoLine, jsonText } from './logger.js';
 import { endpointLabel, Metrics } from './metrics.js';
 import { Scrubber } from './scrub.js';
 
@@ -52,6 +52,27 @@ describe('a line of log', () => {
       expect(read).not.toContain(JSON.stringify(secret).slice(1, -1));
       expect(read).not.toContain(Buffer.from(secret).toString('base64'));
     }), { numRuns: 200 });
+  });
+  it('made of members that are text already is the line that an object with them gives, in either format', () => {
+    const timeless = (line: string | undefined): string => line?.replace(/\d{4}-[^"\s]*Z/, 'T') ?? '';
+    fc.assert(fc.property(fc.constantFrom('json', 'text'), fc.record({ name: fc.string({ unit: 'binary' }), note: fc.string(), count: fc.integer() }), (format, fields) => {
+      const { logger, lines } = captured(format);
+      logger.info(fields, 'call');
+      infoLine(logger, `"name":${jsonText(fields.name)},"note":${jsonText(fields.note)},"count":${fields.count}`, 'call');
+      infoLine({ ...logger, info: logger.info.bind(logger), infoText: undefined } as unknown as typeof logger, `"name":${jsonText(fields.name)},"note":${jsonText(fields.note)},"count":${fields.count}`, 'call');
+      expect(lines).toHaveLength(3);
+      expect(timeless(lines[1])).toBe(timeless(lines[0]));
+      expect(timeless(lines[2])).toBe(timeless(lines[0]));
+    }));
+  });
+  it('made of text carries no secret either, and is not made above level info', () => {
+    const { logger, hide, lines } = captured();
+    hide('CANARY-123456');
+    infoLine(logger, `"note":"a CANARY-123456","token":"abcdef","err":"Bearer 0123456789"`, 'call');
+    expect(lines.join('')).not.toMatch(/CANARY|abcdef|0123456789/);
+    const silent: string[] = [];
+    infoLine(createLogging({ level: 'warn', format: 'json', service: 'test', destination: { write: (line) => { silent.push(line); } } }).logger, '"a":1', 'call');
+    expect(silent).toEqual([]);
   });
   it('keeps what is no secret', () => {
     const line = '{"tool":"list_tokens","tokens":3,"msg":"basic facts","url":"https://a.example/b"}';

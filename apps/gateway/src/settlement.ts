@@ -1,7 +1,8 @@
 import type { Ending } from '#libs/core/call.js';
 import type { Settlement } from '#libs/core/ports.js';
+import type { Principal } from '#libs/core/principal.js';
 import type { Target } from '#libs/core/target.js';
-import type { Logger } from '#libs/observability/logger.js';
+import { infoLine, jsonText, type Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
 import type { Count, Distribution } from '#libs/observability/series.js';
 
@@ -58,9 +59,25 @@ class Watch {
   }
 }
 
+/** What a call's line says of its caller, made once for as long as the principal is known. */
+class CallerTexts {
+  readonly #texts = new WeakMap<Principal, string>();
+  of(principal: Principal): string {
+    let text = this.#texts.get(principal);
+    if (text === undefined) {
+      const { tenant, subject, clientId } = principal;
+      text = `${tenant === undefined ? '' : `,"tenant":${jsonText(tenant)}`},"subject":${jsonText(subject)},"client":${jsonText(clientId)}`;
+      this.#texts.set(principal, text);
+    }
+    return text;
+  }
+}
+
 /** One line and a few additions for each ending. */
 export function observeCalls(logger: Logger, metrics: Metrics | undefined, called: CalledRequests): Settlement {
   const watches = new WeakMap<Target, Watch>();
+  const callers = new CallerTexts();
+  const isLogged = logger.isLevelEnabled('info');
   const watchOf = (on: Metrics, reached: Ending['reached']): Watch => {
     const { target } = reached;
     // What was not found has no name that may become a label.
@@ -75,16 +92,16 @@ export function observeCalls(logger: Logger, metrics: Metrics | undefined, calle
       const status = statusOf(ending);
       if (metrics) watchOf(metrics, reached).ended(ending, status);
       called.add(reached.requestId);
-      if (!logger.isLevelEnabled('info')) return;
-      const { principal, answer } = reached;
+      if (!isLogged) return;
+      const { principal, answer, name } = reached;
       const decision = denial?.decision ?? reached.decision;
-      // Members that are undefined are left out of the line.
-      logger.info({
-        request_id: reached.requestId, door: reached.door, tenant: principal.tenant, subject: principal.subject, client: principal.clientId,
-        kind: reached.kind, name: reached.name.length > 256 ? reached.name.slice(0, 256) : reached.name, status, ms: round(ending.durationMs),
-        backend_ms: answer && round(answer.latencyMs), bytes: answer?.bytes, rule: decision?.ruleId, policy: denial?.decision?.policyRevision.slice(0, 12),
-        obligations: reached.decision?.obligations, reason: denial?.reason,
-      }, 'call');
+      const obligations = reached.decision?.obligations;
+      infoLine(logger, `"request_id":${jsonText(reached.requestId)},"door":"${reached.door}"${callers.of(principal)},"kind":"${reached.kind}","name":${jsonText(name.length > 256 ? name.slice(0, 256) : name)},"status":"${status}","ms":${round(ending.durationMs)}`
+        + (answer ? `,"backend_ms":${round(answer.latencyMs)},"bytes":${answer.bytes}` : '')
+        + (decision ? `,"rule":${jsonText(decision.ruleId)}` : '')
+        + (denial?.decision ? `,"policy":${jsonText(denial.decision.policyRevision.slice(0, 12))}` : '')
+        + (obligations ? `,"obligations":${JSON.stringify(obligations)}` : '')
+        + (denial?.reason === undefined ? '' : `,"reason":${jsonText(denial.reason)}`), 'call');
     },
   };
 }

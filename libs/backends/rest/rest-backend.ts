@@ -18,10 +18,9 @@ export class RestBackend implements Backend {
   readonly #http: HttpCaller;
   constructor(private readonly options: RestBackendOptions) { this.#http = new HttpCaller(options); }
 
-  async invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> {
+  invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> {
     const binding = call.target.backend as RestBinding;
-    const answer = await this.#http.send(call, { security: binding.security, build: (credentials) => buildRequest(binding, call.api, call.input, { credentials }) });
-    return answer instanceof Denial || 'result' in answer ? answer : this.#answer(call, answer);
+    return this.#http.send(call, { security: binding.security, build: (credentials) => buildRequest(binding, call.api, call.input, { credentials }) }, (answer) => this.#answer(call, answer));
   }
 
   #answer(call: ValidatedCall, { response, latencyMs }: HttpAnswer): BackendAnswer {
