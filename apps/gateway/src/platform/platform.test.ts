@@ -73,7 +73,7 @@ describe('platform tools', () => {
   it.each([
     ['stoa_tools', { action: 'list', tag: 'animals' }, { tools: [{ name: 'getPet', category: 'Pets', origin: 'api' }], total_count: 1 }],
     ['stoa_tools', { action: 'list', include_proxied: false, category: 'api catalog' }, { tools: [{ name: 'stoa_catalog', origin: 'platform' }, { name: 'stoa_api_spec' }] }],
-    ['stoa_tools', { action: 'search', query: 'PET finds' }, { tools: [{ name: 'getPet' }], total_count: 1 }],
+    ['stoa_tools', { action: 'search', query: 'look at a PET', limit: 1 }, { tools: [{ name: 'getPet' }] }],
     ['stoa_tools', { action: 'schema', tool_name: 'getPet' }, { name: 'getPet', inputSchema: { type: 'object' }, category: 'Pets' }],
     ['stoa_catalog', { action: 'list', page_size: 1, page: 2 }, { apis: [{ id: 'shop' }], total: 2, page: 2, page_size: 1 }],
     ['stoa_catalog', { action: 'list', status: 'deprecated' }, { apis: [{ id: 'shop', status: 'deprecated' }], total: 1 }],

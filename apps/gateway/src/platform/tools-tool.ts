@@ -1,4 +1,5 @@
 import type { Target } from '#libs/core/target.js';
+import { ToolIndex } from '#libs/discovery/tool-index.js';
 import type { Listing } from '../mcp/listing.js';
 import { answer, everyone, fault, missing, type PlatformTool, platformTarget, type ToolInput } from './platform-tool.js';
 
@@ -8,7 +9,7 @@ const MAX_LISTED = 200;
 export const toolsTool = (listing: () => Listing): PlatformTool => ({
   target: platformTarget({
     name: 'stoa_tools', title: 'Find tools', category: 'Platform & Discovery', required: ['action'],
-    description: 'The tools you may call. Actions: list (by category and tag), schema (of one tool), search (names and descriptions).',
+    description: 'The tools you may call. Actions: list (by category and tag), schema (of one tool), search (in your own words, best first).',
     properties: {
       action: { type: 'string', enum: ['list', 'schema', 'search'], description: 'What to do.' },
       category: { type: 'string', description: 'list: only this category, in any case.' },
@@ -16,7 +17,7 @@ export const toolsTool = (listing: () => Listing): PlatformTool => ({
       include_proxied: { type: 'boolean', default: true, description: 'list: also the tools of your tenant\'s APIs, not the platform\'s alone.' },
       include_schema: { type: 'boolean', default: false, description: 'list: with each tool\'s input schema.' },
       tool_name: { type: 'string', description: 'schema: the tool.' },
-      query: { type: 'string', description: 'search: every word must occur.' },
+      query: { type: 'string', description: 'search: what you want to do, in your own words.' },
       limit: { type: 'integer', minimum: 1, maximum: MAX_LISTED, default: 20, description: 'search: at most this many.' },
     },
   }),
@@ -48,15 +49,14 @@ function chosen(input: ToolInput): (target: Target) => boolean {
     && (category === undefined || target.category?.toLowerCase() === category) && (typeof tag !== 'string' || target.tags.includes(tag));
 }
 
-/** Targets that contain every word of the query; those that have one in their name first. */
+/** Made when first asked for, and kept as long as the list is the same array. */
+const indexes = new WeakMap<readonly Target[], ToolIndex>();
+
+/** Best first; at most as many as a list shows. */
 function search(items: readonly Target[], query: string): readonly Target[] {
-  const words = query.toLowerCase().split(/\s+/).filter((word) => word !== '');
-  const matches = items.filter((target) => {
-    const text = `${target.name} ${target.title ?? ''} ${target.description} ${target.tags.join(' ')}`.toLowerCase();
-    return words.every((word) => text.includes(word));
-  });
-  const named = (target: Target): boolean => words.some((word) => target.name.toLowerCase().includes(word));
-  return [...matches.filter(named), ...matches.filter((target) => !named(target))];
+  let index = indexes.get(items);
+  if (index === undefined) indexes.set(items, index = new ToolIndex(items));
+  return index.search(query, MAX_LISTED).map(({ target }) => target);
 }
 
 const summary = (target: Target, withSchema: boolean): object => ({
