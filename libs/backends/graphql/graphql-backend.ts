@@ -6,7 +6,7 @@ import type { ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import { applyCredentials } from '#libs/backends/http/credentials.js';
 import { type HttpAnswer, HttpCaller, type HttpCallerOptions } from '#libs/backends/http/http-caller.js';
-import { memberText } from '#libs/backends/graphql/member-text.js';
+import { memberText } from '#libs/backends/http/member-text.js';
 
 export interface GraphqlBackendOptions extends HttpCallerOptions {
   /** Why an answer does not keep the tool's `outputSchema`; undefined when it does. Left out: answers are not checked. */
