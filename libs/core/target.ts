@@ -2,6 +2,7 @@ import type { ApiKind } from './api-kind.js';
 import type { GraphqlBinding } from './graphql-binding.js';
 import type { GrpcBinding } from './grpc-binding.js';
 import type { Definitions, JsonSchema } from './json-schema.js';
+import type { KafkaBinding } from './kafka-binding.js';
 import type { McpBinding } from './mcp-binding.js';
 import type { CredentialReference, CredentialSlot, RestBinding } from './rest-binding.js';
 import type { ToolRate } from './quota.js';
@@ -14,6 +15,7 @@ export type BackendBinding =
   | RestBinding
   | GraphqlBinding
   | GrpcBinding
+  | KafkaBinding
   | McpBinding
   /** Answered by the gateway itself; `handler` names it. */
   | { readonly kind: 'builtin'; readonly handler: string }

@@ -46,7 +46,7 @@ export const SPEND_GUARD = Symbol('SpendGuard');
 
 /** A `Backend` for each kind of binding; `builtin` is the gateway's own. */
 export const BACKEND = {
-  rest: Symbol('Backend rest'), graphql: Symbol('Backend graphql'), grpc: Symbol('Backend grpc'), mcp: Symbol('Backend mcp'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
+  rest: Symbol('Backend rest'), graphql: Symbol('Backend graphql'), grpc: Symbol('Backend grpc'), kafka: Symbol('Backend kafka'), mcp: Symbol('Backend mcp'), fetch: Symbol('Backend fetch'), inline: Symbol('Backend inline'), prompt: Symbol('Backend prompt'), document: Symbol('Backend document'),
 } satisfies Readonly<Record<Exclude<BackendBinding['kind'], 'builtin'>, symbol>>;
 
 /** The `Admission` of each kind of API. */
