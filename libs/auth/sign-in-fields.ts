@@ -15,6 +15,7 @@ export const signInFields = {
   keycloakClientId: z.string().min(1).default('stoa-mcp-gateway').meta({ env: 'KEYCLOAK_CLIENT_ID', description: 'This process\'s own client at the issuer, for its check at start.' }),
   keycloakClientSecret: z.string().min(1).optional().meta({ env: 'KEYCLOAK_CLIENT_SECRET', description: 'Its secret. With it the process gets a token of the issuer at start and is not ready before one carries the audience and a tenant; unset: not checked.', secret: true }),
   jwksUrl: z.url().optional().meta({ env: 'JWKS_URL', description: 'Where the issuer\'s keys are, when its discovery document cannot be used.' }),
+  oidcMetadataUrl: z.url().optional().meta({ env: 'OIDC_METADATA_URL', description: 'Where this process finds the issuer\'s metadata (openid-configuration), if it cannot reach the issuer at its own address; the metadata must still name OIDC_ISSUER.' }),
   allowedAudiences: list().prefault('stoa-mcp-gateway').transform((given) => (given.length > 0 ? given : ['stoa-mcp-gateway'])).meta({ env: 'ALLOWED_AUDIENCES', description: 'Accepted `aud` values, beside RESOURCE_URL. An empty value means the default: audience checking cannot be switched off.' }),
   resourceUrl: z.url().optional().meta({ env: 'RESOURCE_URL', description: 'Canonical URL of the MCP server that tokens are for (RFC 9728 `resource`), as clients reach it, e.g. https://gateway.example.com/mcp.' }),
   issuersFile: z.string().optional().meta({ env: 'ISSUERS_FILE', description: 'YAML or JSON file with further issuers, each with audiences, algorithms and claim names of its own (docs/authentication.md).' }),
@@ -64,6 +65,8 @@ export function checkSignIn(config: SignInConfig, wrong: Wrong, required = true)
   if (config.keycloakClientSecret !== undefined && oidc === undefined) wrong('keycloakClientSecret', 'is for the issuer of OIDC_ISSUER or KEYCLOAK_URL: name it');
   // What Keycloak makes of a realm file's placeholder whose variable was not set: everybody knows it.
   if (config.keycloakClientSecret?.startsWith('${') === true) wrong('keycloakClientSecret', 'is a placeholder, not a secret');
+  if (config.oidcMetadataUrl !== undefined && config.jwksUrl !== undefined) wrong('oidcMetadataUrl', 'is not read beside JWKS_URL: leave one of them out');
+  if (config.oidcMetadataUrl !== undefined && oidc === undefined) wrong('oidcMetadataUrl', 'is for the issuer of OIDC_ISSUER or KEYCLOAK_URL: name it');
   if (config.jwksStaleSeconds < config.jwksCacheSeconds) wrong('jwksStaleSeconds', 'must not be less than JWKS_CACHE_SECONDS');
   if (config.environment === 'prod' && config.staticTokens !== '') wrong('staticTokens', 'are for development: leave them out where ENVIRONMENT is prod');
   if (config.environment === 'prod' && config.debug) wrong('debug', 'is for development: set it to false where ENVIRONMENT is prod');
@@ -81,28 +84,31 @@ export interface SignIn {
   readonly issuers: readonly IssuerConfig[];
   readonly keyPolicy: Partial<KeyPolicy>;
   /** Where client id and secret are exchanged; undefined: Basic is refused. */
-  readonly basic: { readonly issuer: string; readonly resource?: string; readonly keepMs: number } | undefined;
+  readonly basic: { readonly issuer: string; readonly metadataUrl?: string; readonly resource?: string; readonly keepMs: number } | undefined;
   /** Own client at the issuer, to see at start that its tokens would be taken; undefined: not checked. */
-  readonly selfCheck: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string; readonly resource?: string } | undefined;
+  readonly selfCheck: { readonly issuer: string; readonly metadataUrl?: string; readonly clientId: string; readonly clientSecret: string; readonly resource?: string } | undefined;
   readonly staticTokens: readonly StaticToken[];
   /** Whether `X-Debug-User` means anything. */
   readonly debugUser: boolean;
   /** Issuers that a client can get a token from, the environment's own first. */
   readonly authorizationServers: readonly string[];
+  /** Where the metadata of the first of them is, if not at its own address. */
+  readonly issuerMetadataUrl: string | undefined;
 }
 
 /** Throws an `Error` that names the variable or the file, the line and the fix. */
 export function signInOf(config: SignInConfig, access: IssuersFileAccess): SignIn {
-  const { issuersFile, resourceUrl } = config;
+  const { issuersFile, resourceUrl, oidcMetadataUrl } = config;
   const oidc = oidcIssuerOf(config);
+  const elsewhere = oidcMetadataUrl === undefined ? {} : { metadataUrl: oidcMetadataUrl };
   const issuers = [...environmentIssuers(config, oidc), ...(issuersFile === undefined ? [] : fromFile(issuersFile, access))];
   if (issuers.length > 0) checkIssuers(issuers);
   return {
     issuers, staticTokens: staticTokensOf(config), debugUser: config.debug && config.environment === 'dev',
     keyPolicy: { refreshAfterMs: config.jwksCacheSeconds * 1000, staleLimitMs: config.jwksStaleSeconds * 1000 },
-    basic: config.basicAuthEnabled && oidc !== undefined ? { issuer: oidc, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }), keepMs: config.basicAuthCacheSeconds * 1000 } : undefined,
-    selfCheck: oidc === undefined || config.keycloakClientSecret === undefined ? undefined : { issuer: oidc, clientId: config.keycloakClientId, clientSecret: config.keycloakClientSecret, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }) },
-    authorizationServers: issuers.filter(({ keys }) => keys.from !== 'secret').map(({ issuer }) => issuer),
+    basic: config.basicAuthEnabled && oidc !== undefined ? { issuer: oidc, ...elsewhere, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }), keepMs: config.basicAuthCacheSeconds * 1000 } : undefined,
+    selfCheck: oidc === undefined || config.keycloakClientSecret === undefined ? undefined : { issuer: oidc, ...elsewhere, clientId: config.keycloakClientId, clientSecret: config.keycloakClientSecret, ...(resourceUrl === undefined ? {} : { resource: resourceUrl }) },
+    authorizationServers: issuers.filter(({ keys }) => keys.from !== 'secret').map(({ issuer }) => issuer), issuerMetadataUrl: oidcMetadataUrl,
   };
 }
 
@@ -113,7 +119,7 @@ function fromFile(path: string, access: IssuersFileAccess): readonly IssuerConfi
 }
 
 function environmentIssuers(config: SignInConfig, oidc: string | undefined): readonly IssuerConfig[] {
-  const { jwtSecretKey: secret, jwtIssuer, jwtTenantClaim: tenant, jwtRolesClaim: roles, resourceUrl, jwksUrl } = config;
+  const { jwtSecretKey: secret, jwtIssuer, jwtTenantClaim: tenant, jwtRolesClaim: roles, resourceUrl, jwksUrl, oidcMetadataUrl: metadataUrl } = config;
   const resource = resourceUrl === undefined ? [] : [resourceUrl];
   const algorithms = config.jwtAllowedAlgorithms.filter(isAsymmetric);
   const among = algorithms.length === 0 ? {} : { algorithms };
@@ -123,7 +129,7 @@ function environmentIssuers(config: SignInConfig, oidc: string | undefined): rea
     ...(tenant.length > 0 ? { tenant } : {}), ...(roles === undefined ? {} : { roles }),
   };
   return [
-    ...(oidc === undefined ? [] : [{ issuer: oidc, audiences: [...config.allowedAudiences, ...resource], keys: jwksUrl === undefined ? { from: 'discovery' as const, ...among } : { from: 'jwks' as const, uri: jwksUrl, ...among }, claims, ...rules }]),
+    ...(oidc === undefined ? [] : [{ issuer: oidc, audiences: [...config.allowedAudiences, ...resource], keys: jwksUrl === undefined ? { from: 'discovery' as const, ...(metadataUrl === undefined ? {} : { metadataUrl }), ...among } : { from: 'jwks' as const, uri: jwksUrl, ...among }, claims, ...rules }]),
     ...(secret === undefined || jwtIssuer === undefined ? [] : [{
       issuer: jwtIssuer, audiences: config.jwtAudience.length > 0 ? config.jwtAudience : [...config.allowedAudiences, ...resource], keys: { from: 'secret' as const, secret },
       claims: { tenant: 'workspace', roles: 'roles', ...claims }, ...rules,

@@ -105,10 +105,10 @@ const capabilities = (config: GatewayConfig): readonly DynamicModule[] => {
 
 function policyOf(config: GatewayConfig): PolicyOptions {
   if (config.policyMode !== 'opa') return { mode: config.policyMode };
-  const { environment, policyCacheMs: cacheMs, opaUrl: url, opaTimeoutMs: timeoutMs, regoCompilerDir } = config;
-  // A way out of its own: the server is mostly on loopback, which backends may not reach.
-  if (!config.opaEmbedded) return { mode: 'opa', environment, cacheMs, sidecar: { url, timeoutMs, outbound: createEgress({ allow: [allowed(url)] }) } };
+  const { environment, policyCacheMs: cacheMs, opaUrl: url, opaTimeoutMs: timeoutMs, opaBundleFile: bundleFile, regoCompilerDir } = config;
   const folder = config.policyDir ?? config.opaPolicyPath;
+  // A way out of its own: the server is mostly on loopback, which backends may not reach.
+  if (!config.opaEmbedded) return { mode: 'opa', environment, cacheMs, ...(folder === undefined ? {} : { folder }), sidecar: { url, timeoutMs, outbound: createEgress({ allow: [allowed(url)] }), ...(bundleFile === undefined ? {} : { bundleFile }) } };
   return { mode: 'opa', environment, cacheMs, ...(folder === undefined ? {} : { folder }), ...(regoCompilerDir === undefined ? {} : { compilerFolder: regoCompilerDir }) };
 }
 
@@ -133,7 +133,8 @@ const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typ
 
 const authentication = (config: GatewayConfig, signIn: SignIn): Parameters<typeof AuthModule.with>[0] => {
   const publishes = published(config, signIn);
-  return { ...signIn, ...(publishes ? { publishes } : {}) };
+  const { issuerMetadataUrl } = signIn;
+  return { ...signIn, ...(publishes ? { publishes: { ...publishes, ...(issuerMetadataUrl === undefined ? {} : { issuerMetadataUrl }) } } : {}) };
 };
 
 const resourceOf = ({ resourceUrl, host, port }: GatewayConfig): string => resourceUrl ?? `http://${host}:${port}/mcp`;

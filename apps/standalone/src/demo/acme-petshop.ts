@@ -20,11 +20,11 @@ const seed = (): Shop => ({
   ],
 });
 
-/** Tenant acme's demo API: a pet shop with pets, orders and photos, described by `acme-petshop.yaml`. */
-export async function startPetshop(file: string): Promise<DemoServer> {
+/** Tenant acme's demo API: a pet shop with pets, orders and photos, described by `acme-petshop.yaml`. On loopback and the port that `file` remembers, or where `at` says. */
+export async function startPetshop(file: string, at?: { readonly host: string; readonly port: number }): Promise<DemoServer> {
   const state = DemoState.open(file, seed);
   const document = readFileSync(new URL('acme-petshop.yaml', import.meta.url));
-  const server = await startDemoServer(petshopRoutes(state), document, state.port);
+  const server = await startDemoServer(petshopRoutes(state), document, at?.port ?? state.port, at?.host);
   state.port = server.port;
   state.save();
   return server;

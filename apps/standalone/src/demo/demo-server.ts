@@ -54,8 +54,8 @@ export class DemoState<State extends object> {
 
 const BODY_LIMIT = 4 * 1024 * 1024;
 
-/** Serves the routes and the document (`/openapi.yaml`) on loopback: on `preferredPort` where it is free, else on any. */
-export async function startDemoServer(routes: DemoRoutes, document: Uint8Array, preferredPort: number): Promise<DemoServer & { readonly port: number }> {
+/** Serves the routes and the document (`/openapi.yaml`) on loopback, or on the address `host`: on `preferredPort` where it is free, else on any. */
+export async function startDemoServer(routes: DemoRoutes, document: Uint8Array, preferredPort: number, host = '127.0.0.1'): Promise<DemoServer & { readonly port: number }> {
   const table = Object.entries(routes).map(([key, handle]) => {
     const [method = '', path = ''] = key.split(' ');
     const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
@@ -78,7 +78,7 @@ export async function startDemoServer(routes: DemoRoutes, document: Uint8Array, 
   });
   const listen = (port: number): Promise<void> => new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => { server.off('error', reject); resolve(); });
+    server.listen(port, host, () => { server.off('error', reject); resolve(); });
   });
   await listen(preferredPort).catch(async (error: unknown) => {
     if (preferredPort === 0 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
