@@ -13,6 +13,7 @@ import { PolicyInForce } from './policy-in-force.js';
 import { policyOffice } from './policy-office.js';
 import { RecentDecisions } from './recent-decisions.js';
 import { sidecarEngine } from './sidecar-engine.js';
+import { SidecarPolicy } from './sidecar-policy.js';
 
 export interface EngineOptions {
   readonly mode: 'opa';
@@ -21,8 +22,8 @@ export interface EngineOptions {
   /** Milliseconds that a decision is remembered; see `policyDecisionPoint`. */
   readonly cacheMs?: number;
   /** An OPA server that decides; undefined: the embedded evaluator. */
-  readonly sidecar?: { readonly url: string; readonly timeoutMs: number; /** May reach the server; closed with the module. */ readonly outbound: Outbound & { close(): Promise<void> } };
-  /** Folder of policies for the embedded evaluator. */
+  readonly sidecar?: { readonly url: string; readonly timeoutMs: number; /** The server's bundle, written here; see `SidecarPolicy`. */ readonly bundleFile?: string; /** May reach the server; closed with the module. */ readonly outbound: Outbound & { close(): Promise<void> } };
+  /** Folder of policies; beside a server it needs `bundleFile`. */
   readonly folder?: string;
   /** Of the Rego compiler. */
   readonly compilerFolder?: string;
@@ -44,7 +45,7 @@ const SIDECAR = Symbol('Sidecar');
 /** Whether a call may be made. A process without this module denies every call. */
 @Module({})
 export class PolicyModule implements OnApplicationShutdown {
-  constructor(@Optional() @Inject(PolicyInForce) private readonly inForce?: PolicyInForce, @Optional() @Inject(SIDECAR) private readonly sidecar?: { close(): Promise<void> }) {}
+  constructor(@Optional() @Inject(PolicyInForce) private readonly inForce?: PolicyInForce, @Optional() @Inject(SidecarPolicy) private readonly beside?: SidecarPolicy, @Optional() @Inject(SIDECAR) private readonly sidecar?: { close(): Promise<void> }) {}
 
   static with(options: PolicyOptions): DynamicModule {
     if (options.mode !== 'opa') {
@@ -56,6 +57,7 @@ export class PolicyModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.inForce?.stop();
+    await this.beside?.stop();
     await this.sidecar?.close();
   }
 }
@@ -84,21 +86,25 @@ function embedded(options: EngineOptions): DynamicModule {
   };
 }
 
-function besideAServer({ environment, cacheMs }: EngineOptions, { url, timeoutMs, outbound }: NonNullable<EngineOptions['sidecar']>): DynamicModule {
-  const engine = sidecarEngine({ url, timeoutMs, outbound });
-  const readiness: ReadinessCheck = {
-    name: 'policy', check: async () => {
-      const { result } = await engine.evaluate('{}');
-      return result === undefined ? { ok: false, reason: 'the policy server has no policy: start it with --bundle' } : { ok: true };
-    },
+function besideAServer({ environment, cacheMs, base, folder }: EngineOptions, { url, timeoutMs, outbound, bundleFile }: NonNullable<EngineOptions['sidecar']>): DynamicModule {
+  const open = async (log?: Log, store?: PolicyStore): Promise<SidecarPolicy> => {
+    const policy = new SidecarPolicy({
+      engine: sidecarEngine({ url, timeoutMs, outbound }), ...(bundleFile === undefined ? {} : { bundleFile }), ...(base ? { base } : {}),
+      ...(folder === undefined ? {} : { folder: folderPolicies(folder) }), ...(store ? { store } : {}), ...(log ? { log } : {}),
+    });
+    await policy.start();
+    return policy;
   };
   return {
     module: PolicyModule, global: true,
     providers: [
       { provide: SIDECAR, useValue: outbound },
-      { provide: POLICY, useFactory: (): PolicyDecisionPoint => policyDecisionPoint({ engine: () => engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }) },
-      { provide: READINESS.policy, useValue: readiness },
+      { provide: SidecarPolicy, inject: [{ token: LOG, optional: true }, { token: POLICY_STORE, optional: true }], useFactory: open },
+      { provide: POLICY, inject: [SidecarPolicy], useFactory: (beside: SidecarPolicy): PolicyDecisionPoint => ({
+        ...policyDecisionPoint({ engine: beside.engine, environment, enforces: ENFORCED, ...(cacheMs === undefined ? {} : { cacheMs }) }), onChange: (listener) => beside.onChange(listener), rules: beside.rules,
+      }) },
+      { provide: READINESS.policy, inject: [SidecarPolicy], useFactory: ({ readiness }: SidecarPolicy): ReadinessCheck => readiness },
     ],
-    exports: [POLICY, READINESS.policy],
+    exports: [POLICY, READINESS.policy, SidecarPolicy],
   };
 }

@@ -2,6 +2,7 @@ import { ConfigurationError, readConfig } from '#libs/configuration/read-config.
 import type { Logging } from '#libs/observability/logger.js';
 import { LOGGING } from '#libs/observability/observability.module.js';
 import { PolicyInForce } from '#libs/policy/policy-in-force.js';
+import { SidecarPolicy } from '#libs/policy/sidecar-policy.js';
 import type { Gateway } from './compose.js';
 import { GatewayConfig } from './config.js';
 import { drainOnSignals } from './drain.js';
@@ -15,8 +16,8 @@ async function start(config: GatewayConfig): Promise<void> {
   await app.listen({ host: config.host, port: config.port });
   logger.info({ url: await app.getUrl(), version, commit, policy: config.policyMode, auth: config.authEnabled, off }, 'gateway listening');
   if (!config.authEnabled) logger.warn({}, 'authentication is switched off');
-  if (config.policyMode === 'opa' && config.opaEmbedded) {
-    const policy = app.get(PolicyInForce, { strict: false });
+  if (config.policyMode === 'opa') {
+    const policy = config.opaEmbedded ? app.get(PolicyInForce, { strict: false }) : app.get(SidecarPolicy, { strict: false });
     process.on('SIGHUP', () => { void policy.reload(); });
   }
   drainOnSignals(app, lifecycle, { seconds: config.drainSeconds, delaySeconds: config.drainDelaySeconds, flush, log: (facts, message) => { logger.info(facts, message); } });

@@ -133,8 +133,7 @@ const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typ
 
 const authentication = (config: GatewayConfig, signIn: SignIn): Parameters<typeof AuthModule.with>[0] => {
   const publishes = published(config, signIn);
-  const { issuerMetadataUrl } = signIn;
-  return { ...signIn, ...(publishes ? { publishes: { ...publishes, ...(issuerMetadataUrl === undefined ? {} : { issuerMetadataUrl }) } } : {}) };
+  return { ...signIn, ...(publishes ? { publishes } : {}) };
 };
 
 const resourceOf = ({ resourceUrl, host, port }: GatewayConfig): string => resourceUrl ?? `http://${host}:${port}/mcp`;
