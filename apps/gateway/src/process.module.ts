@@ -133,7 +133,8 @@ const observed = (config: GatewayConfig, { version }: BuildInfo): Parameters<typ
 
 const authentication = (config: GatewayConfig, signIn: SignIn): Parameters<typeof AuthModule.with>[0] => {
   const publishes = published(config, signIn);
-  return { ...signIn, ...(publishes ? { publishes } : {}) };
+  const { issuerMetadataUrl } = signIn;
+  return { ...signIn, ...(publishes ? { publishes: { ...publishes, ...(issuerMetadataUrl === undefined ? {} : { issuerMetadataUrl }) } } : {}) };
 };
 
 const resourceOf = ({ resourceUrl, host, port }: GatewayConfig): string => resourceUrl ?? `http://${host}:${port}/mcp`;
