@@ -137,11 +137,12 @@ async function putRow(transaction: Transaction, tenant: TenantSlug, draft: ApiDr
   return { row, created: before === null };
 }
 
-type Contents = Pick<Prisma.ApiContentsCreateManyInput, 'bytes' | 'mediaType' | 'definitions' | 'ledger'>;
+type Contents = Pick<Prisma.ApiContentsCreateManyInput, 'bytes' | 'mediaType' | 'definitions' | 'ledger' | 'contents'>;
 
 async function contentsOf(draft: ApiDraft): Promise<Contents> {
-  const [bytes, definitions, ledger] = await Promise.all([pack(draft.bytes), packDefinitions(draft.document.definitions), packLedger(draft.document.ledger)]);
-  return { bytes, mediaType: clean(draft.mediaType), definitions, ledger };
+  const own = draft.document.contents ?? [];
+  const [bytes, definitions, ledger, contents] = await Promise.all([pack(draft.bytes), packDefinitions(draft.document.definitions), packLedger(draft.document.ledger), own.length === 0 ? null : pack(JSON.stringify(own))]);
+  return { bytes, mediaType: clean(draft.mediaType), definitions, ledger, contents };
 }
 
 /** Characters of JSON in one statement, and between two turns of the event loop: a data plane may live in the same process. */

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import type { CatalogueSource, ImportedDocument, SnapshotDocument } from '#libs/core/catalogue.js';
+import type { ConvertedContent } from '#libs/core/conversion.js';
 import type { Definitions } from '#libs/core/json-schema.js';
+import type { Target } from '#libs/core/target.js';
 import { tenantSlug } from '#libs/core/tenant.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { apiRecord } from './apis.js';
@@ -11,7 +13,7 @@ import { promptRecord } from './prompts.js';
 import { CATALOGUE_CHANNEL } from './publication.js';
 import { resourceRecord } from './resources.js';
 import { apiOf, snapshotDocument } from './snapshot-document.js';
-import { documentTarget, promptTarget, resourceTarget } from './stored-content.js';
+import { contentTarget, documentTarget, promptTarget, resourceTarget } from './stored-content.js';
 import { toolTarget } from './stored-tool.js';
 import { tenantRecord } from './tenants.js';
 import { activeTools } from './tools.js';
@@ -39,26 +41,36 @@ async function load(transaction: Transaction, slug: TenantSlug): Promise<Snapsho
   const tenant = tenantRecord(row);
   if (!tenant.enabled) return snapshotDocument(tenant, [], []);
 
-  const records = (await transaction.api.findMany({ where: { tenant: slug } })).map(apiRecord);
+  const records = (await transaction.api.findMany({ where: { tenant: slug }, orderBy: { name: 'asc' } })).map(apiRecord);
   const apis = [];
   const targets: SnapshotDocument['targets'][number][] = [];
+  const own: Omit<Target, 'definitions'>[] = [];
   for (const record of records) {
-    const { definitions, ...document } = await contentsOf(transaction, slug, record.id);
+    const { definitions, contents, ...document } = await contentsOf(transaction, slug, record.id);
     apis.push(apiOf(slug, record, definitions));
     targets.push(documentTarget(slug, record, document));
+    for (const content of contents) own.push(contentTarget(slug, record, content));
   }
   for await (const { api, tool, edits } of activeTools(transaction, slug, records)) if (edits.enabled) targets.push(toolTarget(slug, api, tool, edits));
   for (const prompt of await transaction.prompt.findMany({ where: { tenant: slug } })) targets.push(promptTarget(slug, promptRecord(prompt)));
   for (const resource of await transaction.resource.findMany({ where: { tenant: slug } })) targets.push(resourceTarget(slug, resourceRecord(resource)));
+  // What the tenant wrote itself stands before what its APIs bring, and an API before those of later names.
+  const taken = new Set(targets.map(({ kind, name }) => `${kind} ${name}`));
+  for (const target of own) {
+    const key = `${target.kind} ${target.name}`;
+    if (!taken.has(key)) targets.push(target);
+    taken.add(key);
+  }
   return snapshotDocument(tenant, apis, targets);
 }
 
 /** All but the document itself, which is large and read by few. */
-async function contentsOf(transaction: Transaction, tenant: TenantSlug, api: string): Promise<{ readonly definitions: Definitions; readonly mediaType: string; readonly size: number }> {
-  const [row] = await transaction.$queryRaw<{ definitions: Uint8Array; mediaType: string; trailer: Uint8Array }[]>`
-    SELECT definitions, media_type AS "mediaType", substring(bytes FROM octet_length(bytes) - 3) AS trailer FROM api_contents WHERE tenant = ${tenant} AND api_id = ${api}::uuid`;
+async function contentsOf(transaction: Transaction, tenant: TenantSlug, api: string): Promise<{ readonly definitions: Definitions; readonly contents: readonly ConvertedContent[]; readonly mediaType: string; readonly size: number }> {
+  const [row] = await transaction.$queryRaw<{ definitions: Uint8Array; contents: Uint8Array | null; mediaType: string; trailer: Uint8Array }[]>`
+    SELECT definitions, contents, media_type AS "mediaType", substring(bytes FROM octet_length(bytes) - 3) AS trailer FROM api_contents WHERE tenant = ${tenant} AND api_id = ${api}::uuid`;
   if (!row) throw new Error(`API ${api} of tenant ${tenant} has no contents`);
-  return { definitions: await unpackDefinitions(row.definitions), mediaType: row.mediaType, size: sizeOfPacked(row.trailer) };
+  const contents = row.contents === null ? [] : JSON.parse(Buffer.from(await unpack(row.contents)).toString('utf8')) as ConvertedContent[];
+  return { definitions: await unpackDefinitions(row.definitions), contents, mediaType: row.mediaType, size: sizeOfPacked(row.trailer) };
 }
 
 async function documentOf(database: Database, tenant: TenantSlug, { api, specHash }: { readonly api: string; readonly specHash: string }): Promise<ImportedDocument | undefined> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImportedDocument } from '#libs/core/catalogue.js';
+import type { ConvertedContent } from '#libs/core/conversion.js';
 import type { ApiRecord, PromptRecord, ResourceRecord } from '#libs/core/control-store.js';
 import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { BackendBinding, Target } from '#libs/core/target.js';
@@ -75,6 +76,11 @@ export function documentTarget(tenant: TenantSlug, api: Pick<ApiRecord, 'id' | '
   const resource = describedDocument(api, mediaType);
   const backend: BackendBinding = { kind: 'document', api: api.id, specHash: api.specHash, mimeType: mediaType, size };
   return { ...targetOf(tenant, resource, { backend, hash: digestOf({ ...resource, specHash: api.specHash }), size }), apiId: api.id, version: api.version, category: api.category };
+}
+
+/** A prompt or resource of the API itself. */
+export function contentTarget(tenant: TenantSlug, api: Pick<ApiRecord, 'id' | 'tags' | 'version' | 'category' | 'conversion'>, { title, ...content }: ConvertedContent): Omit<Target, 'definitions'> {
+  return { ...content, ...(title === undefined ? {} : { title }), tenant, apiId: api.id, operationClass: 'read', tags: api.tags, category: api.category, version: api.version, timeoutMs: api.conversion.toolDefaults?.timeoutMs ?? TIMEOUT_MS };
 }
 
 const describedDocument = (api: Pick<ApiRecord, 'name' | 'title' | 'tags'>, mimeType: string): Omit<ResourceRecord, 'content'> => ({

@@ -22,6 +22,9 @@ export interface McpBackendOptions {
 
 /** Rounds that a server may ask a caller who cannot be sent back: each is a question to a person. */
 const MAX_ROUNDS = 10;
+/** MCP 2026-07-28: a server needs a capability that the client did not declare. */
+const MISSING_CAPABILITY = -32021;
+const ASKED_BY = { sampling: 'sampling/createMessage', elicitation: 'elicitation/create', roots: 'roots/list' } as const;
 const METHODS = { tool: 'tools/call', resource: 'resources/read', prompt: 'prompts/get' } as const;
 
 /**
@@ -94,6 +97,9 @@ export class McpBackend implements Backend {
     const { target } = call;
     if (error !== undefined || result === undefined) {
       const message = scrub(error?.message ?? 'no result', secrets);
+      const missing = error?.code === MISSING_CAPABILITY ? missingOf(call, error.data) : [];
+      // The door knows how its caller is told what to declare: by what it cannot be asked.
+      if (missing.length > 0) return { result: { type: 'input_required', inputRequests: Object.fromEntries(missing.map((method) => [method, { method, params: {} }])) }, outcome: 'error', latencyMs, bytes };
       // Its own "not found" and "wrong arguments" are ours, where the protocol has no tool error to say it in.
       if (target.kind !== 'tool' && (error?.code === -32002 || error?.code === -32602)) return new Denial({ code: target.kind === 'resource' ? 'NOT_FOUND' : 'INVALID_ARGUMENTS', message });
       return this.#failed(call, { message: `The backend refused the call: ${message}`, code: 'BACKEND_ERROR', outcome: 'error', latencyMs, rpcCode: error?.code });
@@ -123,6 +129,12 @@ export class McpBackend implements Backend {
     const meta = { error_code: code, ...(rpcCode === undefined ? {} : { backend_code: rpcCode }) };
     return { result: { type: 'tool', isError: true, content: [{ type: 'text', text: message }], ...(status === undefined ? {} : { backendStatus: status }), meta }, outcome, latencyMs, bytes: 0 };
   }
+}
+
+/** What the server wants to ask and the caller did not declare. */
+function missingOf({ exchange }: ValidatedCall, data: unknown): readonly string[] {
+  const required = isObject(data) && isObject(data['requiredCapabilities']) ? data['requiredCapabilities'] : {};
+  return exchange.supportsInputRequired ? Object.entries(ASKED_BY).flatMap(([capability, method]) => (capability in required && !isObject(exchange.clientCapabilities[capability]) ? [method] : [])) : [];
 }
 
 function questionOf({ target, name, input }: ValidatedCall, binding: McpBinding, more: JsonObject): Question {

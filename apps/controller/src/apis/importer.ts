@@ -85,7 +85,7 @@ export class Importer {
           const api = await this.#known(tenant, name);
           if (!sameSource(api.source, source)) throw new Problem(409, `API ${name} was imported anew meanwhile`);
           if (await sha256(loaded.bytes) === api.specHash) return await this.#unchanged(tenant, api);
-          return await this.#publish(tenant, { name, kind, source, dryRun: false }, loaded, api);
+          return await this.#publish(tenant, { name, kind, source, dryRun: false, approved: api.conversion.approved }, loaded, api);
         });
       } catch (failure) {
         if (signal?.aborted !== true) await this.#noteFailure(tenant, name, source, failure);
@@ -111,12 +111,14 @@ export class Importer {
     return { ...await admission.describe(source.connection, context), source };
   }
 
-  async #publish(tenant: TenantSlug, request: ImportRequest & { readonly kind: ApiKind }, { bytes, mediaType, source }: Loaded, previous: ApiRecord | undefined): Promise<ImportOutcome> {
+  async #publish(tenant: TenantSlug, request: ImportRequest & { readonly kind: ApiKind; readonly approved?: ConversionOptions['approved'] }, { bytes, mediaType, source }: Loaded, previous: ApiRecord | undefined): Promise<ImportOutcome> {
     const url = 'url' in source ? source.url : undefined;
     const conversion = conversionOptions(request, previous, source);
     const tools = await this.#store.listTools(tenant);
     const takenNames = [...PLATFORM_TOOLS, ...tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name)];
-    const document = await this.#admission(request.kind).convert(bytes, { ...conversion, takenNames, fileName: url?.split('?', 1)[0] ?? ('connection' in source ? request.name : 'document') });
+    // Whoever imports approves what there is; a refresh approves nothing.
+    const { approved } = request;
+    const document = await this.#admission(request.kind).convert(bytes, { ...conversion, ...(approved === undefined ? {} : { approved }), takenNames, fileName: url?.split('?', 1)[0] ?? ('connection' in source ? request.name : 'document') });
 
     if (request.dryRun) {
       const diff = compare(tools.filter((tool) => tool.apiName === request.name), document.tools);
@@ -124,10 +126,11 @@ export class Importer {
       return { created: false, changed: false, dryRun: true, api: previous, revision, document, diff };
     }
     const refreshSeconds = 'inline' in source ? undefined : keep(request.refreshSeconds, previous?.refreshSeconds);
+    const pins = approved ?? document.pins;
     const draft: ApiDraft = {
       name: request.name,
       source, bytes, mediaType,
-      document, conversion,
+      document, conversion: pins === undefined ? conversion : { ...conversion, approved: pins },
       baseUrl: conversion.baseUrl,
       refreshSeconds,
       category: keep(request.category, previous?.category),
