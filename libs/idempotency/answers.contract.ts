@@ -14,7 +14,7 @@ export function answersContract(name: string, open: () => Promise<{ readonly ans
     afterAll(async () => { on.answers.close(); await on.close?.(); });
 
     it('gives a key to one of many that ask at the same time, and tells the others what it was taken for', async () => {
-      const found = await Promise.all(Array.from({ length: 20 }, (_, at) => on.answers.take(keyOf('acme', 'race'), `owner-${at}`, 'd1', DAY)));
+      const found = await Promise.all(Array.from({ length: 20 }, (_, at) => Promise.resolve(on.answers.take(keyOf('acme', 'race'), `owner-${at}`, 'd1', DAY))));
       expect(found.filter((one) => one === undefined)).toHaveLength(1);
       expect(found.filter((one) => one !== undefined)).toEqual(Array.from({ length: 19 }, () => expect.objectContaining({ digest: 'd1' })));
       expect(found.every((one) => one?.kept === undefined)).toBe(true);

@@ -15,6 +15,8 @@ Calls a tool through the MCP endpoint and prints its answer. Exits 1 when the to
   --arg k=v      one argument, read by the tool's schema (repeatable; body.name=v reaches into the body)
   --args JSON    arguments as one JSON object
   --confirm      agree to what a destructive tool asks first
+  -v, --verbose  print the call id and the request id as well; stoa explain takes both
+  --idempotency-key K   the same key within 24 hours is the same call, made and charged once
   --json         print the whole result as JSON`;
 
 export const TOOLS_HELP = `stoa tools --tenant T [options]
@@ -29,12 +31,12 @@ const PRINCIPAL = { tenant: { type: 'string' }, role: { type: 'string', default:
 
 export async function callCommand(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: [...args], allowPositionals: true, strict: true, options: { ...PRINCIPAL, arg: { type: 'string', multiple: true, default: [] }, args: { type: 'string' }, confirm: { type: 'boolean', default: false } },
+    args: [...args], allowPositionals: true, strict: true, options: { ...PRINCIPAL, arg: { type: 'string', multiple: true, default: [] }, args: { type: 'string' }, confirm: { type: 'boolean', default: false }, verbose: { type: 'boolean', short: 'v', default: false }, 'idempotency-key': { type: 'string' } },
   });
   const [name] = positionals;
   if (name === undefined || positionals.length > 1) throw new CommandError('stoa call needs one tool name', 2);
   const whole = values.args === undefined ? {} : jsonObject(values.args);
-  return withClient(values, io, async (client) => {
+  return withClient({ ...values, idempotencyKey: values['idempotency-key'] }, io, async (client) => {
     const single = values.arg.length === 0 ? {} : byPairs(values.arg, (await client.listTools()).tools.find((tool) => tool.name === name)?.inputSchema ?? {});
     const result = await client.callTool({ name, arguments: { ...whole, ...single } });
     if (values.json) io.out(JSON.stringify(result, undefined, 2));
@@ -54,7 +56,7 @@ export async function toolsCommand(args: readonly string[], io: Io): Promise<num
   });
 }
 
-interface Principal { readonly tenant?: string | undefined; readonly role: string; readonly confirm?: boolean }
+interface Principal { readonly tenant?: string | undefined; readonly role: string; readonly confirm?: boolean; readonly verbose?: boolean; readonly idempotencyKey?: string | undefined }
 async function withClient(principal: Principal, io: Io, use: (client: Client) => Promise<number>): Promise<number> {
   if (principal.tenant === undefined) throw new CommandError('--tenant is missing: say whose tools', 2);
   const connection = readConnection(io.env);
@@ -67,14 +69,20 @@ async function withClient(principal: Principal, io: Io, use: (client: Client) =>
   });
   // An id that can be quoted: stoa explain takes it.
   const requestId = randomUUID();
-  const hint = `request ${requestId}: npx stoa explain ${requestId} --tenant ${principal.tenant}`;
+  let callId: string | undefined;
+  const heard: typeof fetch = async (...asked) => {
+    const reply = await fetch(...asked);
+    callId = reply.headers.get('x-stoa-call-id') ?? callId;
+    return reply;
+  };
+  const hint = (): string => `${callId === undefined ? '' : `call ${callId}, `}request ${requestId}: npx stoa explain ${callId ?? requestId} --tenant ${principal.tenant}`;
   try {
-    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) }, requestInit: { headers: { 'x-request-id': requestId } } }));
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) }, fetch: heard, requestInit: { headers: { 'x-request-id': requestId, ...(principal.idempotencyKey === undefined ? {} : { 'idempotency-key': principal.idempotencyKey }) } } }));
     const code = await use(client);
-    if (code !== 0) io.err(hint);
+    if (code !== 0 || principal.verbose === true) io.err(hint());
     return code;
   } catch (failure) {
-    io.err(hint);
+    io.err(hint());
     throw failure;
   } finally {
     await client.close();

@@ -22,7 +22,7 @@ export async function explainCommand(args: readonly string[], io: Io): Promise<n
   if (values.tenant === undefined) throw new CommandError('--tenant is missing: say whose call it was', 2);
   const connection = readConnection(io.env);
   const admin = new AdminClient(connection, await requestToken(connection, { tenant: values.tenant, role: values.as }));
-  const answer = await admin.call('GET', `/tenants/${encodeURIComponent(values.tenant)}/decisions/${encodeURIComponent(id)}`);
+  const answer = await whenRecorded(() => admin.call('GET', `/tenants/${encodeURIComponent(values.tenant ?? '')}/decisions/${encodeURIComponent(id)}`), `${id} of ${values.tenant}`);
   if (values.json) { io.out(JSON.stringify(answer, undefined, 2)); return 0; }
   const told = Answer.parse(answer);
   io.out(`${told.name} at ${told.at} through ${told.door}: ${told.outcome}${told.code === undefined ? '' : ` (${told.code})`}`);
@@ -34,4 +34,17 @@ export async function explainCommand(args: readonly string[], io: Io): Promise<n
   io.out(`(${told.triedNote})`);
   io.out(`call ${told.id}, request ${told.requestId}`);
   return 0;
+}
+
+/** A record comes to where it is kept a moment after its call ended. */
+async function whenRecorded(ask: () => Promise<unknown>, what: string): Promise<unknown> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof CommandError) || !error.message.startsWith('Call not found')) throw error;
+      if (attempt === 8) throw new CommandError(`No call ${what} is on record: a record appears within a second of the call's end, and is kept for 30 days`);
+      await new Promise((resolve) => { setTimeout(resolve, 250); });
+    }
+  }
 }
