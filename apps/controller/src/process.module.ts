@@ -11,6 +11,7 @@ import { debugUser } from '#libs/auth/static-tokens.js';
 import { resourceMetadataUrl } from '#libs/auth/well-known.js';
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
+import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
 import { LOG, READINESS, TOKEN_VERIFIER } from '#libs/core/tokens.js';
@@ -48,6 +49,7 @@ class ControllerProcess {
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
         GraphqlBackendModule.with({ version: build.version, calls: false, admits: true }),
         GrpcBackendModule.with({ version: build.version, calls: false, admits: true }),
+        McpBackendModule.with({ version: build.version, list: config.mcpServers, calls: false, admits: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
         ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),
         AuthModule.with(signIn),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
+import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { idempotencyFields } from '#libs/idempotency/idempotency-fields.js';
 import { meteringFields } from '#libs/metering/metering-fields.js';
@@ -53,6 +54,8 @@ export const GatewayConfig = z.object({
   restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
   graphqlBackendEnabled: flag().prefault('true').meta({ env: 'GRAPHQL_BACKEND_ENABLED', description: 'Calls to GraphQL servers.' }),
   grpcBackendEnabled: flag().prefault('true').meta({ env: 'GRPC_BACKEND_ENABLED', description: 'Calls to gRPC servers.' }),
+  mcpBackendEnabled: flag().prefault('true').meta({ env: 'MCP_BACKEND_ENABLED', description: 'Calls to MCP servers.' }),
+  mcpServers: mcpServersField,
   fetchBackendEnabled: flag().prefault('true').meta({ env: 'FETCH_BACKEND_ENABLED', description: 'Resources that are read from their URL.' }),
   inlineBackendEnabled: flag().prefault('true').meta({ env: 'INLINE_BACKEND_ENABLED', description: 'Resources whose content is in the catalogue.' }),
   promptBackendEnabled: flag().prefault('true').meta({ env: 'PROMPT_BACKEND_ENABLED', description: 'Prompts.' }),

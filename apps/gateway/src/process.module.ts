@@ -15,6 +15,7 @@ import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
+import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
 import { CapabilityModule } from '#libs/capability/capability.module.js';
@@ -78,6 +79,7 @@ class GatewayProcess {
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
         ...on(config.graphqlBackendEnabled, () => GraphqlBackendModule.with({ version, calls: true, admits: false })),
         ...on(config.grpcBackendEnabled, () => GrpcBackendModule.with({ version, calls: true, admits: false })),
+        ...on(config.mcpBackendEnabled, () => McpBackendModule.with({ version, list: config.mcpServers, calls: true, admits: false })),
         ...on(config.fetchBackendEnabled, () => FetchBackendModule.with({ version })),
         ...on(config.inlineBackendEnabled, () => InlineBackendModule.with()),
         ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
+import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { generousLimitFields } from '#libs/rate-limit/limit-fields.js';
 import { redactionFields } from '#libs/redaction/redaction-fields.js';
@@ -12,6 +13,7 @@ export const StandaloneConfig = z.object({
   demo: flag().prefault('true').meta({ env: 'STOA_DEMO', description: 'Tenants acme and globex with a demo API each; their services run in this process.' }),
   environment: z.enum(['dev', 'staging', 'prod']).default('dev').meta({ env: 'ENVIRONMENT', description: '`prod` refuses what is for development, but for the local issuer, which only ever listens on loopback.' }),
   ...signInFields,
+  mcpServers: mcpServersField,
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have beside loopback, which is always allowed here: CIDR or host, optional `:port`.' }),
   policyDir: z.string().optional().meta({ env: 'POLICY_DIR', description: 'Folder of policies: *.yaml and *.rego for everybody, tenants/NAME/ for one tenant. Watched; what is refused leaves the last good one in force.' }),
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego needs it.' }),
