@@ -46,10 +46,10 @@ export function auditFactOfChange({ requestId, tenant, principal, action, object
     fact: {
       at: new Date(at), kind: 'admin', id: requestId,
       facts: defined({
-        requestId, action, object, decision: defined({ effect, reason }), outcome: effect === 'deny' ? 'denied' : status === undefined || status < 400 ? 'success' : 'error', status, contentDigest,
+        requestId, action, object, decision: defined({ effect, reason }), outcome: effect === 'deny' ? 'denied' : status === undefined || status < 400 ? 'success' : 'error', status,
         client: principal.clientId, credential: principal.credentialId, issuer: principal.issuer, roles: principal.roles,
       }),
-      personal: { subject: principal.subject, ...(principal.actors === undefined ? {} : { details: { actors: principal.actors } }) },
+      personal: { subject: principal.subject, details: defined({ actors: principal.actors, contentDigest }) },
     },
   };
 }

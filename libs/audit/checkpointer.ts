@@ -42,7 +42,7 @@ export class Checkpointer {
     if (last?.checkpoint.seq === head.seq && last.checkpoint.head === head.hash) return last.checkpoint;
     try {
       if (last !== undefined && last.checkpoint.seq >= head.seq) throw new AuditBroken(chain, head.seq, `is the last one, and checkpoint ${last.checkpoint.number} vouches for ${last.checkpoint.seq}: the head was turned back`);
-      const walked = await walk(database, chain, stateOf(chain, last), head.seq);
+      const walked = await walk(database, chain, { after: stateOf(chain, last), to: head.seq });
       if (walked.hash !== head.hash) throw new AuditBroken(chain, head.seq, 'is not the one that the head was made of: it was changed');
       const checkpoint = signer.sign({ chain, ...walked }, last?.checkpoint, now());
       await database.control((sql) => sql.query(`INSERT INTO audit.checkpoints (chain, number, seq, at, checkpoint, frontier) VALUES ($1, $2::text::bigint, $3::text::bigint, $4::text::timestamptz, $5, $6::json) ON CONFLICT DO NOTHING`,

@@ -31,7 +31,7 @@ async function* lines(database: SqlDatabase, chain: string, range: AuditRange, {
   const head = await database.control((sql) => readHead(sql, chain)) ?? { chain, seq: 0, hash: genesis(chain), frontier: { size: 0, roots: [] }, first: 1 };
   const { from, to, whole } = await database.control((sql) => bounds(sql, head, range));
   const known = await database.control((sql) => lastCheckpoint(sql, chain, from - 1));
-  const before = from === 1 ? stateOf(chain, undefined) : await walk(database, chain, stateOf(chain, known), from - 1).catch((failure: unknown) => { if (raw && failure instanceof AuditBroken) return stateOf(chain, known); throw failure; });
+  const before = from === 1 ? stateOf(chain, undefined) : await walk(database, chain, { after: stateOf(chain, known), to: from - 1 }).catch((failure: unknown) => { if (raw && failure instanceof AuditBroken) return stateOf(chain, known); throw failure; });
   const checkpoints = await database.control((sql) => readCheckpoints(sql, chain, { from: from - 1 }));
   const out = new ExportLines({ chain, from, ...(whole ? {} : { to }), prev: before.hash, ...(from === 1 ? {} : { frontier: before.frontier }), exportedAt: at.toISOString() }, checkpoints);
   yield* out.begin();
@@ -46,8 +46,8 @@ async function* lines(database: SqlDatabase, chain: string, range: AuditRange, {
   if (whole || last === undefined || after === undefined || after.seq <= last.seq) return;
   // A part that ends between checkpoints: its last entry is proved to be in the tree of the next one.
   const digests: string[] = [];
-  const until = await walk(database, chain, before, last.seq - 1);
-  await walk(database, chain, until, after.seq, (digest) => { digests.push(digest); });
+  const until = await walk(database, chain, { after: before, to: last.seq - 1 });
+  await walk(database, chain, { after: until, to: after.seq, seen: (digest) => { digests.push(digest); } });
   yield* out.end(inclusionProofBehind(until.frontier, digests));
 }
 

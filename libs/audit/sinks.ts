@@ -114,7 +114,7 @@ const webhook = (name: string, url: string, post: Post, { secret, now = Date.now
 /** OTLP/HTTP with JSON (opentelemetry.io/docs/specs/otlp): one log record for each entry. */
 const otlp = (name: string, url: string, post: Post, service: string): AuditSink => ({
   name,
-  deliver: (records) => post(/\/v1\/logs$/.test(url) ? url : `${url.replace(/\/$/, '')}/v1/logs`, JSON.stringify({
+  deliver: (records) => post(url.endsWith('/v1/logs') ? url : `${url.replace(/\/$/, '')}/v1/logs`, JSON.stringify({
     resourceLogs: [{
       resource: { attributes: [{ key: 'service.name', value: { stringValue: service } }] },
       scopeLogs: [{

@@ -44,9 +44,9 @@ export async function* readEntries(database: SqlDatabase, chain: string, from: n
   }
 }
 
-/** The chain up to `to`, reckoned from what is stored behind `state`. Rejects with `AuditBroken` naming the first entry that does not follow. */
-export async function walk(database: SqlDatabase, chain: string, state: ChainState, to: number, seen: (digest: Digest) => void = () => undefined): Promise<ChainState> {
-  let { seq, hash, frontier } = state;
+/** The chain up to `to`, reckoned from what is stored behind `after`; `seen` is told the digest of each body. Rejects with `AuditBroken` naming the first entry that does not follow. */
+export async function walk(database: SqlDatabase, chain: string, { after, to, seen }: { readonly after: ChainState; readonly to: number; readonly seen?: (digest: Digest) => void }): Promise<ChainState> {
+  let { seq, hash, frontier } = after;
   for await (const page of readEntries(database, chain, seq + 1, to)) {
     for (const entry of page) {
       if (entry.seq !== seq + 1) throw new AuditBroken(chain, seq + 1, 'is missing');
@@ -55,7 +55,7 @@ export async function walk(database: SqlDatabase, chain: string, state: ChainSta
       seq = entry.seq;
       hash = digestOf(entry.body);
       frontier = append(frontier, hash);
-      seen(hash);
+      seen?.(hash);
     }
   }
   if (seq < to) throw new AuditBroken(chain, seq + 1, 'is missing');

@@ -39,6 +39,7 @@ export function trailContract(name: string, open: () => Promise<TrailFixture>): 
     const checkpointer = (everyEntries = 10) => new Checkpointer({ database, signer, everyEntries, everySeconds: 86_400, anchor: fileAnchor(anchors), log: silent, now: () => NOW });
     const trail = (signs: Checkpointer | undefined = checkpointer()) => storedTrail({ database, checkpointer: signs, now: () => NOW });
     const write = (...records: readonly CallRecord[]): Promise<void> => database.control((sql) => auditCalls(sql, { taken: records.map((record) => ({ record })), charged: [] }));
+    const control = (sql: string): Promise<object[]> => database.control((one) => one.query(sql));
     let tenants = 0;
     /** A tenant of its own with `n` calls, in batches of 7. */
     const chain = async (n: number, over: (seq: number) => Partial<CallRecord> = () => ({})): Promise<TenantSlug> => {
@@ -194,7 +195,6 @@ export function trailContract(name: string, open: () => Promise<TrailFixture>): 
 
     it('lets the product\'s own roles add entries and take out what is personal, and nothing else', async () => {
       const [tenant, other] = [await chain(5, () => ({ at: Date.now() })), await chain(5)];
-      const control = (sql: string) => database.control((one) => one.query(sql));
       await expect(control(`UPDATE audit.entries SET body = '' WHERE chain = '${tenant}'`)).rejects.toThrow(/permission denied/);
       await expect(control(`UPDATE audit.entries SET subject = 'eve' WHERE chain = '${tenant}'`)).rejects.toThrow(/row-level security/);
       await expect(control(`UPDATE audit.entries SET personal = '{}' WHERE chain = '${tenant}'`)).rejects.toThrow(/row-level security/);

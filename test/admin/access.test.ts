@@ -66,6 +66,17 @@ const PROMISED: Readonly<Record<string, string>> = {
   'POST /admin/v1/tenants/:tenant/policies/check': '11110',
   'POST /admin/v1/tenants/:tenant/policies/lint': '11110',
   'GET /admin/v1/tenants/:tenant/decisions/:id': '11100',
+  'GET /admin/v1/audit': '10000',
+  'GET /admin/v1/audit/export': '10000',
+  'GET /admin/v1/audit/checkpoints': '10000',
+  'GET /admin/v1/audit/keys': '11110',
+  'POST /admin/v1/audit/erasures': '10000',
+  'GET /admin/v1/tenants/:tenant/audit': '11000',
+  'GET /admin/v1/tenants/:tenant/audit/export': '11000',
+  'GET /admin/v1/tenants/:tenant/audit/entries/:seq': '11000',
+  'GET /admin/v1/tenants/:tenant/audit/checkpoints': '11000',
+  'POST /admin/v1/tenants/:tenant/audit/erasures': '11000',
+  'GET /admin/audit-logs': '11000',
 };
 const ROLES = ['cpi-admin', 'tenant-admin', 'devops', 'viewer', 'somebody'];
 const routes = Object.keys(PROMISED);

@@ -87,7 +87,7 @@ export async function harness(parts: Partial<ControllerParts> = {}, own: Partial
     (server) => { watch(server); trustRoleHeader(server); });
   const server = app.getHttpAdapter().getInstance();
   const ask: Harness['ask'] = (role, route, body, headers = {}) => server.inject({
-    method: route.split(' ', 1)[0] as 'GET', url: `/admin/v1${route.slice(route.indexOf(' ') + 1)}`, headers: { ...(role === '' ? {} : { 'x-role': role }), ...headers },
+    method: route.split(' ', 1)[0] as 'GET', url: route.slice(route.indexOf(' ') + 1).replace(/^(?!\/admin\/)/, '/admin/v1'), headers: { ...(role === '' ? {} : { 'x-role': role }), ...headers },
     ...(body === undefined ? {} : { payload: body as string }),
   });
   return { app, server, store: all.store, web, ask };

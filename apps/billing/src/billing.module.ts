@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type DynamicModule, Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CompressionTypes, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
+import { auditCalls } from '#libs/audit/record-calls.js';
 import type { Log, ReadinessCheck } from '#libs/core/ports.js';
 import type { SqlDatabase } from '#libs/core/sql.js';
 import { LOG, READINESS, SQL_DATABASE } from '#libs/core/tokens.js';
@@ -39,7 +40,7 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
       imports: [
         ObservabilityModule.with({ log: { level: config.logLevel, format: config.logFormat, service: 'stoa-billing' } }),
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: false }),
-        LedgerModule.with({ takes: false, guards: false, keeps: true, consumes: true, callRecordDays: config.callRecordDays, ...(config.ledgerDays === undefined ? {} : { entryDays: config.ledgerDays }) }),
+        LedgerModule.with({ takes: false, guards: false, keeps: true, consumes: true, steps: [auditCalls], callRecordDays: config.callRecordDays, ...(config.ledgerDays === undefined ? {} : { entryDays: config.ledgerDays }) }),
       ],
       providers: [{ provide: CONFIG, useValue: config }],
     };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { auditFields } from '#libs/audit/audit-fields.js';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
@@ -32,6 +33,7 @@ export const ControllerConfig = z.object({
   refreshEnabled: flag().prefault('true').meta({ env: 'REFRESH_ENABLED', description: 'Whether this process fetches APIs\' documents again when they are due.' }),
   refreshPollSeconds: z.coerce.number().min(1).max(3600).default(2).meta({ env: 'REFRESH_POLL_SECONDS', description: 'Seconds between two looks at what is due; a document is refreshed at most this much later than its interval says.' }),
 
+  ...auditFields,
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Policies with own Rego need it.' }),
   logLevel: logLevel().prefault('INFO').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL or SILENT.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),

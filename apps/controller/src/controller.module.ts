@@ -7,6 +7,7 @@ import { ADMISSION, API_KEY_STORE, CONTROL_STORE, LOG, OUTBOUND } from '#libs/co
 import type { Logger } from '#libs/observability/logger.js';
 import { Importer } from './apis/importer.js';
 import { Refresher } from './apis/refresher.js';
+import { AuditDesk } from './audit/audit-desk.js';
 import { AdminHttp } from './http/admin-http.js';
 import { TenantLock } from './http/tenant-lock.js';
 import { ADMIN_CONTROLLERS } from './openapi/admin-controllers.js';
@@ -27,7 +28,7 @@ export class ControllerModule {
       controllers: [...ADMIN_CONTROLLERS, OpenApiController],
       providers: [
         { provide: PARTS, inject: [CONTROL_STORE, OUTBOUND, ...optional], useFactory: parts },
-        AdminHttp, PolicyDesk, TenantLock, Importer, Refresher,
+        AdminHttp, AuditDesk, PolicyDesk, TenantLock, Importer, Refresher,
       ],
       exports: [Importer],
     };

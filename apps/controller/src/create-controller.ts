@@ -3,7 +3,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
-import { ADMINISTRATION, ADMISSION, API_KEY_STORE, CONTROL_STORE, DECISION_LOG, LOG, OUTBOUND, POLICY_OFFICE } from '#libs/core/tokens.js';
+import { ADMIN_AUDIT, ADMINISTRATION, ADMISSION, AUDIT_TRAIL, API_KEY_STORE, CONTROL_STORE, DECISION_LOG, LOG, OUTBOUND, POLICY_OFFICE } from '#libs/core/tokens.js';
 import { frameworkLog } from '#libs/observability/framework-log.js';
 import { administrationPolicy } from '#libs/policy/administration.js';
 import { PolicyInForce } from '#libs/policy/policy-in-force.js';
@@ -46,7 +46,7 @@ class GivenPorts {}
 
 /** A controller of ports given by value, for tests, which need no process around it. */
 export async function createController(parts: ControllerParts, own: ProcessParts, equip: (server: FastifyInstance) => void): Promise<NestFastifyApplication> {
-  const { store, outbound, admissions, apiKeys, log, policies, ...options } = parts;
+  const { store, outbound, admissions, apiKeys, log, policies, audit, trail, ...options } = parts;
   const policy = new PolicyInForce({ base: { admin: ACCESS }, ...(policies ? { store: policies } : {}) });
   await policy.start();
   const providers = [
@@ -55,6 +55,7 @@ export async function createController(parts: ControllerParts, own: ProcessParts
     ...(apiKeys ? [{ provide: API_KEY_STORE, useValue: apiKeys }] : []),
     ...(policies ? [{ provide: POLICY_OFFICE, useValue: policyOffice({ inForce: policy, store: policies, environment: 'dev' }) }, { provide: DECISION_LOG, useValue: new RecentDecisions() }] : []),
     ...(log ? [{ provide: LOG, useValue: log }] : []),
+    ...(audit ? [{ provide: ADMIN_AUDIT, useValue: audit }] : []), ...(trail ? [{ provide: AUDIT_TRAIL, useValue: trail }] : []),
   ];
   const ports: DynamicModule = { module: GivenPorts, global: true, providers, exports: providers.map(({ provide }) => provide) };
   return openController({ module: Given, imports: [ports, ControllerModule.with(options)], controllers: [ProbesController], providers: [{ provide: PROCESS, useValue: own }] }, equip);

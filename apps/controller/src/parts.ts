@@ -3,7 +3,9 @@ import type { ApiKind } from '#libs/core/api-kind.js';
 import type { ApiKeyStore } from '#libs/core/api-key.js';
 import type { ControlStore } from '#libs/core/control-store.js';
 import type { PolicyStore } from '#libs/core/policy-store.js';
+import type { AuditTrail } from '#libs/core/audit-trail.js';
 import type { Outbound } from '#libs/core/outbound.js';
+import type { AdminAudit } from '#libs/core/ports.js';
 import type { Logger } from '#libs/observability/logger.js';
 
 /** By kind of API; a kind without one cannot be imported. */
@@ -37,6 +39,9 @@ export interface ControllerParts extends ControllerOptions {
   readonly now: () => Date;
   /** For tests alone, which have no modules beside: where policies are kept. */
   readonly policies?: PolicyStore;
+  /** Likewise: where administration is put on record, and what is read of it. */
+  readonly audit?: AdminAudit;
+  readonly trail?: AuditTrail;
   readonly log?: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 

@@ -3,6 +3,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
+import { auditOptions } from '#libs/audit/audit-fields.js';
+import { AuditModule } from '#libs/audit/audit.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import { grantedScopes } from '#libs/auth/scopes.js';
@@ -47,6 +49,7 @@ class ControllerProcess {
         ObservabilityModule.with({ log: { level: config.logLevel, format: config.logFormat, service: SERVICE } }),
         EgressModule.with({ allow: config.egressAllow }),
         StateModule.with({ location: { url: config.databaseUrl, connections: config.databaseConnections }, migrates: true }),
+        AuditModule.with(auditOptions(config, SERVICE)),
         GraphqlBackendModule.with({ version: build.version, calls: false, admits: true }),
         GrpcBackendModule.with({ version: build.version, calls: false, admits: true }),
         McpBackendModule.with({ version: build.version, list: config.mcpServers, calls: false, admits: true }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { auditFields } from '#libs/audit/audit-fields.js';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
 import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
@@ -19,6 +20,7 @@ export const StandaloneConfig = z.object({
   regoCompilerDir: z.string().optional().meta({ env: 'REGO_COMPILER_DIR', description: 'Folder that tools/rego-compiler.sh prints. Own Rego needs it.' }),
   ...generousLimitFields,
   ...redactionFields,
+  ...auditFields,
   logLevel: z.string().toLowerCase().pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])).default('info').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARN, ERROR, FATAL or SILENT. INFO writes one line for each call and request.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
   drainSeconds: z.coerce.number().min(0).max(600).default(10).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds: calls in flight finish, streams are closed.' }),

@@ -6,7 +6,7 @@ import { type Standalone, startStandalone } from './start.js';
 
 const say = (line: string): void => { process.stdout.write(`${line}\n`); };
 /** Errors whose message says all that an operator needs. */
-const PLAIN = new Set(['ConfigurationError', 'PortUnavailable', 'DataFolderInUse', 'DataFolderUnusable', 'InvalidAllowEntry', 'MigrationFailed', 'JournalUnusable', 'JournalUnreadable']);
+const PLAIN = new Set(['ConfigurationError', 'PortUnavailable', 'DataFolderInUse', 'DataFolderUnusable', 'InvalidAllowEntry', 'MigrationFailed', 'JournalUnusable', 'JournalUnreadable', 'AuditKeyUnusable', 'InvalidSink']);
 
 async function main(): Promise<void> {
   const read = readConfig(StandaloneConfig, process.env);

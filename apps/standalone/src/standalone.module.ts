@@ -8,6 +8,9 @@ import { CapabilityRoutesModule } from '#apps/gateway/src/capability/capability-
 import { GatewayModule } from '#apps/gateway/src/gateway.module.js';
 import { Lifecycle } from '#apps/gateway/src/lifecycle.js';
 import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
+import { auditOptions } from '#libs/audit/audit-fields.js';
+import { AuditModule } from '#libs/audit/audit.module.js';
+import { auditCalls } from '#libs/audit/record-calls.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { grantedScopes } from '#libs/auth/scopes.js';
 import type { SignIn } from '#libs/auth/sign-in-fields.js';
@@ -74,6 +77,8 @@ export class StandaloneModule {
     const { resource, issuerUrl, directory, environment, signIn } = site;
     const build = readBuildInfo(environment);
     const { version } = build;
+    const audit = auditOptions(config, 'stoa');
+    const auditSettings = { ...audit, key: audit.key ?? { file: join(config.home, 'audit', 'key.pem') }, anchorsFile: audit.anchorsFile ?? join(config.home, 'audit', 'checkpoints.jsonl') };
     const issuer = async (store: ControlStore, hide: (secret: string) => void): Promise<LocalIssuer> => {
       const made = await createLocalIssuer({
         issuerUrl, resource, storage: join(config.home, 'issuer'), tokenSeconds: TOKEN_SECONDS, users: () => users(store),
@@ -105,7 +110,8 @@ export class StandaloneModule {
         }),
         RateLimitModule.with(rateLimitOptions(config)),
         ...(config.redactionEnabled ? [RedactionModule.with(redactionOptions(config))] : []),
-        LedgerModule.with({ takes: true, guards: true, keeps: true, explains: true }),
+        AuditModule.with(auditSettings),
+        LedgerModule.with({ takes: true, guards: true, keeps: true, steps: [auditCalls], explains: true }),
         // Into the ledger and the audit chain of this process, where it has them.
         MeteringModule.with({
           directory: join(config.home, 'journal'), cluster: 'standalone', instance: 'stoa', mode: 'journal', maxBytes: JOURNAL_BYTES, own: ownDataFolder, drainMs: Math.min(5000, config.drainSeconds * 500),

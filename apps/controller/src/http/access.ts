@@ -72,6 +72,18 @@ export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
   'GET /admin/v1/tenants/:tenant/budgets': READERS,
   'PUT /admin/v1/tenants/:tenant/budgets': ADMINS,
 
+  'GET /admin/v1/audit': PLATFORM,
+  'GET /admin/v1/audit/export': PLATFORM,
+  'GET /admin/v1/audit/checkpoints': PLATFORM,
+  'GET /admin/v1/audit/keys': READERS,
+  'POST /admin/v1/audit/erasures': PLATFORM,
+  'GET /admin/v1/tenants/:tenant/audit': ADMINS,
+  'GET /admin/v1/tenants/:tenant/audit/export': ADMINS,
+  'GET /admin/v1/tenants/:tenant/audit/entries/:seq': ADMINS,
+  'GET /admin/v1/tenants/:tenant/audit/checkpoints': ADMINS,
+  'POST /admin/v1/tenants/:tenant/audit/erasures': ADMINS,
+  'GET /admin/audit-logs': ADMINS,
+
   'GET /admin/v1/policies': PLATFORM,
   'GET /admin/v1/policies/:digest': PLATFORM,
   'PUT /admin/v1/policies': PLATFORM,

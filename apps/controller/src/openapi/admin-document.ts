@@ -6,13 +6,14 @@ import { z } from 'zod';
 import { ImportBody } from '../apis/api-schemas.js';
 import { DOCUMENT_TYPES } from '../apis/import-request.js';
 import { Importer } from '../apis/importer.js';
+import { AuditDesk } from '../audit/audit-desk.js';
 import { TenantLock } from '../http/tenant-lock.js';
 import { PARTS } from '../parts.js';
 import { PolicyDesk } from '../policies/policy-desk.js';
 import { ADMIN_CONTROLLERS } from './admin-controllers.js';
 
 /** The controllers without what they work with: described, never asked. */
-@Module({ controllers: ADMIN_CONTROLLERS, providers: [PARTS, Importer, PolicyDesk, TenantLock].map((provide) => ({ provide, useValue: {} })) })
+@Module({ controllers: ADMIN_CONTROLLERS, providers: [PARTS, Importer, AuditDesk, PolicyDesk, TenantLock].map((provide) => ({ provide, useValue: {} })) })
 class Described {}
 
 /** OpenAPI 3.1 of the admin API, made from the routes' decorators and their zod schemas; the same in every process. */
