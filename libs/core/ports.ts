@@ -1,4 +1,4 @@
-import type { Allow, AuthenticatedCall, AuthorizedCall, BackendAnswer, Ending, ResolvedCall, ValidatedCall } from './call.js';
+import type { Allow, AuthenticatedCall, AuthorizedCall, BackendAnswer, Ending, ReplayedCall, ResolvedCall, ValidatedCall } from './call.js';
 import type { RecordedPrincipal } from './call-record.js';
 import type { ArgumentIssue, Denial } from './errors.js';
 import type { Principal } from './principal.js';
@@ -131,6 +131,11 @@ export interface Settlement { settle(ending: Ending): Eventually<void> }
  * `QUOTA_EXCEEDED`) what could not be accounted for. `settle` writes the one `CallRecord` of each ending, durable before the reply leaves.
  */
 export interface UsageMeter extends Settlement { intent(call: ValidatedCall): Eventually<string | Denial> }
+/**
+ * The same call twice, made once. `replay` answers what an earlier call under the same `Idempotency-Key` came to, a denial `IDEMPOTENCY_CONFLICT`, or undefined: then the
+ * key is this call's, until it settles. Rejects with `Unavailable` when that cannot be known now.
+ */
+export interface Replays extends Settlement { replay(call: ValidatedCall): Eventually<ReplayedCall | Denial | undefined> }
 /** What an administrator changed, or was refused. */
 export interface AdminChange {
   readonly requestId: string;
@@ -145,7 +150,7 @@ export interface AdminChange {
   readonly reason?: string;
   /** HTTP status of the answer. Undefined: it was allowed, and put on record before it was done; that it failed is told by a second record. */
   readonly status?: number;
-  /** SHA-256 (hex) of what was sent: the canonical JSON (RFC 8785), or the bytes of a document. */
+  /** SHA-256 (hex) of what was sent: the canonical JSON (RFC 8785), or the bytes of a document. Kept apart from the facts, since short things can be guessed from it. */
   readonly contentDigest?: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -153,9 +158,13 @@ export interface AdminChange {
 /** The trail of administration. Rejects with `Unavailable` when a change cannot be put on record: then it must not be made. */
 export interface AdminAudit { record(change: AdminChange): Promise<void> }
 export interface CredentialResolver {
-  /** The secret's current value. A denial `CREDENTIAL_MISSING` names the slot, never the value. */
-  resolve(tenant: TenantSlug, reference: CredentialReference): Eventually<string | Denial>;
+  /** The credential's current value. A denial `CREDENTIAL_MISSING` says why there is none, and never holds any of it. */
+  resolve(tenant: TenantSlug, reference: CredentialReference, use?: CredentialUse): Eventually<string | Denial>;
+  /** The backend did not take this value: true where resolving again may give another. */
+  refused?(value: string): boolean;
 }
+/** For whom a credential is wanted. Left out: for nobody, as when an API describes itself. */
+export interface CredentialUse { readonly principal: Principal }
 /** One dependency's part in readiness. */
 export interface ReadinessCheck { readonly name: string; check(): Promise<{ readonly ok: boolean; readonly reason?: string }> }
 /** A number that a part of the process tells of itself, asked at each scrape. `name` without the process's prefix. */
