@@ -20,7 +20,7 @@ RUN node tools/ensure.mjs && rm -f dist/.tsbuildinfo dist/.stamp
 FROM packages AS production
 RUN npm pkg delete devDependencies && npm prune --ignore-scripts --no-audit --no-fund --loglevel=error
 RUN npm sbom --sbom-format=cyclonedx > sbom.cdx.json
-RUN mkdir -p out/bin out/data \
+RUN mkdir -p out/bin out/data out/journal \
  && cp node_modules/node-linux-*/bin/node out/bin/node \
  && rm -rf node_modules/node-linux-* node_modules/@stoa node_modules/.bin node_modules/.package-lock.json
 
@@ -32,8 +32,9 @@ COPY --from=production /src/node_modules/ node_modules/
 COPY --from=production /src/package.json /src/sbom.cdx.json ./
 COPY --from=build /src/dist/ dist/
 COPY deploy/healthy.mjs ./
-# A new volume takes owner and mode from here.
+# A new volume takes owner and mode from these.
 COPY --from=production --chown=65532:65532 /src/out/data/ /data/
+COPY --from=production --chown=65532:65532 /src/out/journal/ /journal/
 ARG STOA_COMMIT=unknown
 ENV STOA_COMMIT=$STOA_COMMIT
 USER 65532:65532
@@ -41,7 +42,7 @@ ENTRYPOINT ["node"]
 
 FROM runtime AS gateway
 EXPOSE 8080
-ENV DATA_DIR=/data
+ENV DATA_DIR=/data JOURNAL_DIR=/journal
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "healthy.mjs", "http://127.0.0.1:8080/ready"]
 CMD ["dist/apps/gateway/src/main.js"]
 
