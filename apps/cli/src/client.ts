@@ -9,9 +9,22 @@ export class CommandError extends Error {
   constructor(message: string, /** Of the process; 2 for a wrong command line. */ readonly exitCode = 1) { super(message); }
 }
 
-const Connection = z.object({ url: z.url(), issuer: z.url(), clientId: z.string().min(1), clientSecret: z.string().min(1) });
-/** How to reach a running product, as it wrote it into its data folder. `url` has no trailing slash. */
-export type Connection = z.infer<typeof Connection>;
+const Handover = z.object({ url: z.url(), issuer: z.url(), clientId: z.string().min(1), clientSecret: z.string().min(1) });
+/** How to reach a product. URLs have no trailing slash. */
+export interface Connection {
+  /** Of the gateway: `/mcp`, `/v1/token`. */
+  readonly url: string;
+  /** Of the control plane: `/admin/v1`. The same where both are one process. */
+  readonly adminUrl: string;
+  readonly signIn: SignIn;
+}
+/** Who the commands are: as a role of the product's own issuer, which it handed over in its data folder; with a token as it is; or with what an issuer gives. */
+export type SignIn =
+  | { readonly kind: 'own'; readonly issuer: string; readonly clientId: string; readonly clientSecret: string }
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'issuer'; readonly values: IssuerValues };
+/** As `issuerRequest` takes them. */
+type IssuerValues = Readonly<Record<'issuer' | 'client-id' | 'client-secret' | 'username' | 'password' | 'scope' | 'resource', string | undefined>>;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -19,20 +32,39 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const checkout = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../../../' : '../../../', import.meta.url));
 
 /**
- * Reads `cli.json` of the data folder: `STOA_HOME`, else `.stoa` here, else `.stoa` of the checkout.
- * Throws a `CommandError` that says how to start the product when there is none.
+ * The product at `STOA_URL`, where that is set; else the one of the data folder, by its `cli.json`: `STOA_HOME`, else `.stoa` here, else `.stoa` of the checkout.
+ * Throws a `CommandError` that says what is missing, or how to start the product when there is none.
  */
 export function readConnection(env: Environment, cwd = process.cwd()): Connection {
+  const elsewhere = connectionOf(env);
+  if (elsewhere) return elsewhere;
   const folders = env['STOA_HOME'] ? [resolve(cwd, env['STOA_HOME'])] : [join(cwd, '.stoa'), join(checkout, '.stoa')];
   for (const folder of folders) {
     const text = readIfThere(join(folder, 'cli.json'));
     if (text === undefined) continue;
-    const parsed = Connection.safeParse(parseJson(text));
+    const parsed = Handover.safeParse(parseJson(text));
     if (!parsed.success) throw new CommandError(`${join(folder, 'cli.json')} is damaged; start the product again (npm start) and it is written anew.`);
-    return { ...parsed.data, url: parsed.data.url.replace(/\/$/, '') };
+    const { url, ...own } = parsed.data;
+    return { url: bare(url), adminUrl: bare(url), signIn: { kind: 'own', ...own } };
   }
-  throw new CommandError(`No running product is known in ${folders.join(' or ')}: run npm start, or set STOA_HOME to its data folder.`);
+  throw new CommandError(`No running product is known in ${folders.join(' or ')}: run npm start, or set STOA_HOME to its data folder; for one that runs elsewhere set STOA_URL.`);
 }
+
+/** The environment's way to a product that was not started here; its tokens come from its identity provider. */
+function connectionOf(env: Environment): Connection | undefined {
+  const url = env['STOA_URL'];
+  if (url === undefined || url === '') return undefined;
+  const adminUrl = env['STOA_ADMIN_URL'] ?? url;
+  for (const [name, value] of [['STOA_URL', url], ['STOA_ADMIN_URL', adminUrl]] as const) if (!URL.canParse(value)) throw new CommandError(`${name} is not an absolute URL: ${value}`, 2);
+  const token = env['STOA_TOKEN'];
+  if (token !== undefined && token !== '') return { url: bare(url), adminUrl: bare(adminUrl), signIn: { kind: 'token', token } };
+  const issuer = env['STOA_ISSUER'];
+  if (issuer === undefined) throw new CommandError('STOA_URL is set, and not who you are: set STOA_TOKEN, or STOA_ISSUER with STOA_CLIENT_ID and STOA_CLIENT_SECRET (or STOA_USERNAME and STOA_PASSWORD)', 2);
+  return { url: bare(url), adminUrl: bare(adminUrl), signIn: { kind: 'issuer', values: {
+    issuer, 'client-id': env['STOA_CLIENT_ID'], 'client-secret': env['STOA_CLIENT_SECRET'], username: env['STOA_USERNAME'], password: env['STOA_PASSWORD'], scope: env['STOA_SCOPE'], resource: env['STOA_RESOURCE'],
+  } } };
+}
+const bare = (url: string): string => url.replace(/\/+$/, '');
 
 /** The admin API, as one principal. Paths are below `/admin/v1`. */
 export class AdminClient {
@@ -40,45 +72,68 @@ export class AdminClient {
 
   /** Answers the parsed body; a status outside 2xx is a `CommandError` with what the server said. */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await send(this.connection, new Request(`${this.connection.url}/admin/v1${path}`, {
+    const answer = await send(this.connection, new Request(`${this.connection.adminUrl}/admin/v1${path}`, {
       method,
       headers: { authorization: `Bearer ${this.token}`, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }));
     return readAnswer(answer);
   }
+  /** The lines of an answer as they come; rejects where it is cut. */
+  async *lines(path: string): AsyncGenerator<string> {
+    const answer = await send(this.connection, new Request(`${this.connection.url}/admin/v1${path}`, { headers: { authorization: `Bearer ${this.token}` } }));
+    if (!answer.ok) throw new CommandError(problem(await answer.text(), answer.status));
+    let rest = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of answer.body ?? []) {
+        const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+        rest = parts.pop() ?? '';
+        yield* parts;
+      }
+    } catch (failure) {
+      throw new CommandError(`the answer of ${this.connection.url} was cut: ${failure instanceof Error ? failure.message : String(failure)}`);
+    }
+    if (rest !== '') yield rest;
+  }
   /** Sends a document as it is. */
   async upload(path: string, bytes: Uint8Array<ArrayBuffer>, mediaType: string): Promise<unknown> {
-    const answer = await send(this.connection, new Request(`${this.connection.url}/admin/v1${path}`, {
+    const answer = await send(this.connection, new Request(`${this.connection.adminUrl}/admin/v1${path}`, {
       method: 'POST', body: bytes, headers: { authorization: `Bearer ${this.token}`, accept: 'application/json', 'content-type': mediaType },
     }));
     return readAnswer(answer);
   }
 }
 
-async function readAnswer(answer: Response): Promise<unknown> {
+export async function readAnswer(answer: Response): Promise<unknown> {
   const text = await answer.text();
   if (!answer.ok) throw new CommandError(problem(text, answer.status));
   return text === '' ? undefined : parseJson(text);
 }
 
-async function send(connection: Connection, request: Request): Promise<Response> {
+export async function send(connection: Connection, request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     const code = (cause as { code?: unknown }).code;
-    throw new CommandError(`Cannot reach ${connection.url} (${typeof code === 'string' ? code : String(cause)}): is the product running? Start it with npm start.`);
+    const address = new URL(request.url).origin;
+    throw new CommandError(`Cannot reach ${address} (${typeof code === 'string' ? code : String(cause)}): ${connection.signIn.kind === 'own' ? 'is the product running? Start it with npm start.' : 'check STOA_URL and STOA_ADMIN_URL.'}`);
   }
 }
 
 const Detail = z.object({ detail: z.union([z.string(), z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])).default([]), msg: z.string() }))]) });
+
+/** RFC 6749 §5.2. */
+const OAuthError = z.object({ error_description: z.string() });
 
 /** What the server said of a failure, in one line. */
 function problem(text: string, status: number): string {
   const body = parseJson(text);
   const detail = Detail.safeParse(body);
   if (detail.success) return typeof detail.data.detail === 'string' ? detail.data.detail : detail.data.detail.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ');
+  const oauth = OAuthError.safeParse(body);
+  if (oauth.success) return oauth.data.error_description;
   return `HTTP ${status}${text === '' ? '' : `: ${text.slice(0, 300)}`}`;
 }
 

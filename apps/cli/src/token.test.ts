@@ -7,7 +7,7 @@ import { decodeJwt } from 'jose';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLocalIssuer } from '#apps/standalone/src/issuer/issuer.js';
-import { CommandError } from './client.js';
+import { CommandError, readConnection } from './client.js';
 import { getToken, tokenCommand } from './token.js';
 
 let home: string, app: FastifyInstance, url: string;
@@ -48,6 +48,19 @@ it.each([
   expect(failure).toBeInstanceOf(CommandError);
   expect((failure as CommandError).message).toMatch(says);
   expect((failure as CommandError).message).not.toContain('\n');
+});
+
+it.each([
+  { name: 'who asks', env: { STOA_URL: 'https://stoa.test' }, says: /set STOA_TOKEN, or STOA_ISSUER/ },
+  { name: 'the client', env: { STOA_URL: 'https://stoa.test', STOA_ISSUER: 'https://issuer.test' }, says: /--client-id is missing/ },
+  { name: 'an address', env: { STOA_URL: 'stoa.test', STOA_TOKEN: 'x' }, says: /STOA_URL is not an absolute URL/ },
+  { name: 'an address of the control plane', env: { STOA_URL: 'https://stoa.test', STOA_ADMIN_URL: 'admin', STOA_TOKEN: 'x' }, says: /STOA_ADMIN_URL is not an absolute URL/ },
+])('the environment names a product elsewhere; it says what to do about a lack of $name', async ({ env, says }) => {
+  const io = { out: () => undefined, err: () => undefined, stdin: () => new Uint8Array(), env };
+  await expect(tokenCommand([], io)).rejects.toThrow(says);
+});
+it('the environment may hold the token itself, and the control plane may be elsewhere', () => {
+  expect(readConnection({ STOA_URL: 'https://stoa.test/', STOA_ADMIN_URL: 'https://admin.test', STOA_TOKEN: 'x' })).toEqual({ url: 'https://stoa.test', adminUrl: 'https://admin.test', signIn: { kind: 'token', token: 'x' } });
 });
 
 async function freePort(): Promise<number> {

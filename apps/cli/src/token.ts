@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { allowInsecureRequests, clientCredentialsGrant, ClientError, ClientSecretBasic, discovery, ResponseBodyError } from 'openid-client';
-import { CommandError, type Connection, type Environment, readConnection } from './client.js';
+import { z } from 'zod';
+import { CommandError, type Connection, type Environment, readAnswer, readConnection, send } from './client.js';
 import type { Io } from './io.js';
 import { issuerRequest, issuerToken } from './issuer-token.js';
 
@@ -17,7 +18,14 @@ stoa token --issuer URL --client-id ID [--client-secret SECRET] [--username NAME
 
 Prints a token of any OpenID issuer, such as a Keycloak realm: of a machine by its client's secret, or of a person by password.
   --client-secret, --password   or STOA_CLIENT_SECRET, STOA_PASSWORD in the environment, where process lists do not show them
-  --resource                    the server that the token is for (RFC 8707), where the issuer asks for it`;
+  --resource                    the server that the token is for (RFC 8707), where the issuer asks for it
+
+stoa token exchange --tool NAME… [--tenant T] [--role R] [--ttl 60s] [--one-time] [--scope SCOPES] [--json]
+
+Prints a capability token, for these tools and nothing else, made of your own (docs/capability-tokens.md).
+
+All commands speak to the product of the data folder, or to the one that the environment names: STOA_URL (and STOA_ADMIN_URL, where the control plane is elsewhere), with
+STOA_TOKEN, or with STOA_ISSUER, STOA_CLIENT_ID and STOA_CLIENT_SECRET (or STOA_USERNAME and STOA_PASSWORD). Roles and tenant are then those that the issuer gives.`;
 
 export interface TokenRequest {
   /** Data folder of the running product; undefined: where the environment says. */
@@ -38,6 +46,7 @@ export async function getToken(request: TokenRequest, env: Environment = {}): Pr
 }
 
 export async function tokenCommand(args: readonly string[], io: Io): Promise<number> {
+  if (args[0] === 'exchange') return exchangeCommand(args.slice(1), io);
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -47,22 +56,50 @@ export async function tokenCommand(args: readonly string[], io: Io): Promise<num
   });
   const request = issuerRequest(values, io.env);
   if (request !== undefined) { io.out(await issuerToken(request)); return 0; }
-  if (values.role === undefined) throw new CommandError('--role is missing: one of cpi-admin, tenant-admin, devops, viewer', 2);
-  io.out(await getToken({ home: values.home, tenant: values.tenant, role: values.role, url: values.url }, io.env));
+  const elsewhere = values.home === undefined && (io.env['STOA_URL'] ?? '') !== '';
+  if (values.role === undefined && !elsewhere) throw new CommandError('--role is missing: one of cpi-admin, tenant-admin, devops, viewer', 2);
+  io.out(await getToken({ home: values.home, tenant: values.tenant, role: values.role ?? '', url: values.url }, io.env));
   return 0;
 }
 
-/** As `getToken`, for a connection already read. */
-export async function requestToken(connection: Connection, { tenant, role }: { readonly tenant: string | undefined; readonly role: string }): Promise<string> {
+const Exchanged = z.object({ access_token: z.string() });
+
+async function exchangeCommand(args: readonly string[], io: Io): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: {
+    tenant: { type: 'string' }, role: { type: 'string', default: 'tenant-admin' }, tool: { type: 'string', multiple: true, default: [] }, ttl: { type: 'string' }, 'one-time': { type: 'boolean', default: false }, scope: { type: 'string' }, json: { type: 'boolean', default: false },
+  } });
+  if (values.tool.length === 0) throw new CommandError('--tool is missing: name the tools that the token is for', 2);
+  const ttl = values.ttl === undefined ? undefined : /^(\d{1,4})s?$/.exec(values.ttl)?.[1];
+  if (values.ttl !== undefined && ttl === undefined) throw new CommandError(`--ttl ${values.ttl} is no number of seconds: 60s to 120s`, 2);
+  const connection = readConnection(io.env);
+  if (connection.signIn.kind === 'own' && values.tenant === undefined) throw new CommandError('--tenant is missing: say whose tools', 2);
+  const token = await requestToken(connection, { tenant: values.tenant, role: values.role });
+  const answer = await readAnswer(await send(connection, new Request(`${connection.url}/v1/token/exchange`, {
+    method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ tools: values.tool, one_time: values['one-time'], ...(ttl === undefined ? {} : { ttl_seconds: Number(ttl) }), ...(values.scope === undefined ? {} : { scope: values.scope }) }),
+  })));
+  io.out(values.json ? JSON.stringify(answer, undefined, 2) : Exchanged.parse(answer).access_token);
+  return 0;
+}
+
+/** As `getToken`, for a connection already read. Of an issuer that is not the product's own the token is what it is, whoever was asked for. */
+export async function requestToken({ url, signIn }: Connection, { tenant, role }: { readonly tenant: string | undefined; readonly role: string }): Promise<string> {
+  if (signIn.kind === 'token') return signIn.token;
+  if (signIn.kind === 'issuer') {
+    const request = issuerRequest(signIn.values, {});
+    if (request === undefined) throw new CommandError('STOA_ISSUER is missing', 2);
+    return issuerToken(request);
+  }
+  const { issuer, clientId, clientSecret } = signIn;
   try {
-    const server = await discovery(new URL(connection.issuer), connection.clientId, undefined, ClientSecretBasic(connection.clientSecret), {
+    const server = await discovery(new URL(issuer), clientId, undefined, ClientSecretBasic(clientSecret), {
       // The local issuer speaks plain HTTP on loopback.
-      ...(connection.issuer.startsWith('http:') ? { execute: [allowInsecureRequests] } : {}), timeout: 10,
+      ...(issuer.startsWith('http:') ? { execute: [allowInsecureRequests] } : {}), timeout: 10,
     });
-    const answer = await clientCredentialsGrant(server, { role, ...(tenant === undefined ? {} : { tenant }), resource: `${connection.url}/mcp` });
+    const answer = await clientCredentialsGrant(server, { role, ...(tenant === undefined ? {} : { tenant }), resource: `${url}/mcp` });
     return answer.access_token;
   } catch (error) {
-    throw new CommandError(explained(error, connection));
+    throw new CommandError(explained(error, url, issuer));
   }
 }
 
@@ -71,11 +108,12 @@ function moved(connection: Connection, url: string | undefined): Connection {
   if (url === undefined) return connection;
   if (!URL.canParse(url)) throw new CommandError(`--url ${url} is not an absolute URL`, 2);
   const base = url.replace(/\/+$/, '');
-  const issuer = connection.issuer.startsWith(`${connection.url}/`) ? base + connection.issuer.slice(connection.url.length) : connection.issuer;
-  return { ...connection, url: base, issuer };
+  const { signIn } = connection;
+  const below = signIn.kind === 'own' && signIn.issuer.startsWith(`${connection.url}/`);
+  return { url: base, adminUrl: connection.adminUrl === connection.url ? base : connection.adminUrl, signIn: below ? { ...signIn, issuer: base + signIn.issuer.slice(connection.url.length) } : signIn };
 }
 
-function explained(error: unknown, { url, issuer }: Connection): string {
+function explained(error: unknown, url: string, issuer: string): string {
   if (error instanceof ResponseBodyError) return `the issuer refused a token: ${error.error_description ?? error.error}`;
   if (error instanceof ClientError) return `${issuer} is not the product's issuer (${error.message}): check --url, or start the product again (npm start)`;
   return `nothing answers on ${url}: is the product running? Start it with npm start`;
