@@ -3,6 +3,7 @@ import type { Definitions, JsonSchema } from './json-schema.js';
 import type { BackendBinding, OperationClass } from './target.js';
 import type { ToolRate } from './quota.js';
 import type { CredentialSlot } from './rest-binding.js';
+import type { TenantSlug } from './tenant.js';
 
 /** What conversion can say of an operation. `exact` is a claim about the wire: every request the document allows can be sent, byte for byte. */
 export type Verdict = 'exact' | 'degraded' | 'refused';
@@ -116,6 +117,8 @@ export interface ConversionOptions {
   readonly baseUrl?: string;
   /** The `pins` that somebody approved: an operation that says something else of itself is refused until it is approved. Undefined: all are. */
   readonly approved?: Readonly<Record<string, string>>;
+  /** Whose API it will be. */
+  readonly tenant?: TenantSlug;
   /** Names already taken in the tenant: a collision is resolved and noted. */
   readonly takenNames?: readonly string[];
 }

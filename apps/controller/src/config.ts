@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { auditFields } from '#libs/audit/audit-fields.js';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
+import { topicPrefixField } from '#libs/backends/kafka/kafka-fields.js';
 import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 
@@ -27,6 +28,7 @@ export const ControllerConfig = z.object({
   stepUpAcr: list().prefault('totp,mfa').meta({ env: 'STEP_UP_ACR', description: 'Values of the claim `acr` that stand for a sign-in with a second factor, as the rotation of a key with `stepUp` needs it.' }),
 
   mcpServers: mcpServersField,
+  kafkaBackendTopicPrefix: topicPrefixField(),
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that documents may be fetched from and the issuer may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
   conversionMemoryMib: z.coerce.number().int().min(128).max(16_384).default(2048).meta({ env: 'CONVERSION_MEMORY_MIB', description: 'Heap of one conversion\'s thread, in MiB; a document that needs more is refused.' }),
   conversionSeconds: z.coerce.number().min(1).max(600).default(60).meta({ env: 'CONVERSION_SECONDS', description: 'Longest conversion, in seconds; a document that takes longer is refused.' }),

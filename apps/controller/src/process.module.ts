@@ -13,6 +13,7 @@ import { debugUser } from '#libs/auth/static-tokens.js';
 import { resourceMetadataUrl } from '#libs/auth/well-known.js';
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
+import { KafkaBackendModule } from '#libs/backends/kafka/kafka-backend.module.js';
 import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
 import type { ReadinessCheck, TokenVerifier } from '#libs/core/ports.js';
@@ -52,6 +53,7 @@ class ControllerProcess {
         AuditModule.with(auditOptions(config, SERVICE)),
         GraphqlBackendModule.with({ version: build.version, calls: false, admits: true }),
         GrpcBackendModule.with({ version: build.version, calls: false, admits: true }),
+        KafkaBackendModule.with({ version: build.version, calls: false, admits: true, topicPrefix: config.kafkaBackendTopicPrefix }),
         McpBackendModule.with({ version: build.version, list: config.mcpServers, calls: false, admits: true }),
         OpenapiModule.with({ memoryMiB: config.conversionMemoryMib, timeoutMs: config.conversionSeconds * 1000 }),
         ...(config.apiKeysEnabled ? [ApiKeysModule.with({ grantedScopes, staleMs: config.apiKeysStaleSeconds * 1000 })] : []),

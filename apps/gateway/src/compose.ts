@@ -90,13 +90,13 @@ function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTool
   const modules: Readonly<Record<string, unknown>> = {
     authentication: ports.verifier, policy: ports.policy, 'rate limits': ports.limiter, metering: ports.meter, idempotency: ports.replays, redaction: ports.redactor, metrics: ports.metrics, tracing: ports.tracing,
     'MCP door': mcp, 'REST facade': rest || undefined, 'platform tools': platformTools || undefined,
-    'rest backend': backends.rest, 'graphql backend': backends.graphql, 'grpc backend': backends.grpc, 'mcp backend': backends.mcp, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
+    'rest backend': backends.rest, 'graphql backend': backends.graphql, 'grpc backend': backends.grpc, 'kafka backend': backends.kafka, 'mcp backend': backends.mcp, 'fetch backend': backends.fetch, 'inline backend': backends.inline, 'prompt backend': backends.prompt, 'document backend': backends.document,
   };
   return Object.keys(modules).filter((name) => modules[name] === undefined);
 }
 
-function backendsOf({ rest, graphql, grpc, mcp, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
-  const all: Record<string, Backend | undefined> = { rest, graphql, grpc, mcp, fetch, inline, prompt, document, ...backends };
+function backendsOf({ rest, graphql, grpc, kafka, mcp, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
+  const all: Record<string, Backend | undefined> = { rest, graphql, grpc, kafka, mcp, fetch, inline, prompt, document, ...backends };
   return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? backend : cappedTimeout(backend, maxMs)]] : [])));
 }
 

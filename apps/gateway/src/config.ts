@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { checkSignIn, signInFields } from '#libs/auth/sign-in-fields.js';
+import { topicPrefixField } from '#libs/backends/kafka/kafka-fields.js';
 import { mcpServersField } from '#libs/backends/mcp/mcp-fields.js';
 import { flag, list } from '#libs/configuration/read-config.js';
 import { idempotencyFields } from '#libs/idempotency/idempotency-fields.js';
@@ -54,6 +55,8 @@ export const GatewayConfig = z.object({
   restBackendEnabled: flag().prefault('true').meta({ env: 'REST_BACKEND_ENABLED', description: 'Calls to REST backends. Off: such tools are listed and answer that no backend of their kind is enabled.' }),
   graphqlBackendEnabled: flag().prefault('true').meta({ env: 'GRAPHQL_BACKEND_ENABLED', description: 'Calls to GraphQL servers.' }),
   grpcBackendEnabled: flag().prefault('true').meta({ env: 'GRPC_BACKEND_ENABLED', description: 'Calls to gRPC servers.' }),
+  kafkaBackendEnabled: flag().prefault('true').meta({ env: 'KAFKA_BACKEND_ENABLED', description: 'Reading and writing topics of Kafka clusters.' }),
+  kafkaBackendTopicPrefix: topicPrefixField(),
   mcpBackendEnabled: flag().prefault('true').meta({ env: 'MCP_BACKEND_ENABLED', description: 'Calls to MCP servers.' }),
   mcpServers: mcpServersField,
   fetchBackendEnabled: flag().prefault('true').meta({ env: 'FETCH_BACKEND_ENABLED', description: 'Resources that are read from their URL.' }),

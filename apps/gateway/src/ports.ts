@@ -34,6 +34,7 @@ export class Ports {
   @Optional() @Inject(BACKEND.rest) readonly rest?: Backend;
   @Optional() @Inject(BACKEND.graphql) readonly graphql?: Backend;
   @Optional() @Inject(BACKEND.grpc) readonly grpc?: Backend;
+  @Optional() @Inject(BACKEND.kafka) readonly kafka?: Backend;
   @Optional() @Inject(BACKEND.mcp) readonly mcp?: Backend;
   @Optional() @Inject(BACKEND.fetch) readonly fetch?: Backend;
   @Optional() @Inject(BACKEND.inline) readonly inline?: Backend;

@@ -14,6 +14,7 @@ import { DocumentBackendModule } from '#libs/backends/document/document-backend.
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
+import { KafkaBackendModule } from '#libs/backends/kafka/kafka-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
@@ -79,6 +80,7 @@ class GatewayProcess {
         ...on(config.restBackendEnabled, () => RestBackendModule.with({ version })),
         ...on(config.graphqlBackendEnabled, () => GraphqlBackendModule.with({ version, calls: true, admits: false })),
         ...on(config.grpcBackendEnabled, () => GrpcBackendModule.with({ version, calls: true, admits: false })),
+        ...on(config.kafkaBackendEnabled, () => KafkaBackendModule.with({ version, calls: true, admits: false, topicPrefix: config.kafkaBackendTopicPrefix })),
         ...on(config.mcpBackendEnabled, () => McpBackendModule.with({ version, list: config.mcpServers, calls: true, admits: false })),
         ...on(config.fetchBackendEnabled, () => FetchBackendModule.with({ version })),
         ...on(config.inlineBackendEnabled, () => InlineBackendModule.with()),

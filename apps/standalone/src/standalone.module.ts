@@ -18,6 +18,7 @@ import { DocumentBackendModule } from '#libs/backends/document/document-backend.
 import { FetchBackendModule } from '#libs/backends/fetch/fetch-backend.module.js';
 import { GraphqlBackendModule } from '#libs/backends/graphql/graphql-backend.module.js';
 import { GrpcBackendModule } from '#libs/backends/grpc/grpc-backend.module.js';
+import { KafkaBackendModule } from '#libs/backends/kafka/kafka-backend.module.js';
 import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module.js';
 import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
@@ -119,7 +120,7 @@ export class StandaloneModule {
         IdempotencyModule.with({ in: 'database' }),
         ValidationModule.with(),
         CredentialsModule.with({ environment, folder: join(config.home, 'credentials') }),
-        RestBackendModule.with({ version }), GraphqlBackendModule.with({ version, calls: true, admits: true }), GrpcBackendModule.with({ version, calls: true, admits: true }), McpBackendModule.with({ version, list: config.mcpServers, calls: true, admits: true }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),
+        RestBackendModule.with({ version }), GraphqlBackendModule.with({ version, calls: true, admits: true }), GrpcBackendModule.with({ version, calls: true, admits: true }), KafkaBackendModule.with({ version, calls: true, admits: true }), McpBackendModule.with({ version, list: config.mcpServers, calls: true, admits: true }), FetchBackendModule.with({ version }), InlineBackendModule.with(), PromptBackendModule.with(), DocumentBackendModule.with(),
         OpenapiModule.with(),
         ControllerModule.with({ refreshPollMs: 5000, apiKeysEnabled: config.apiKeysEnabled }),
         GatewayModule.with({

@@ -118,7 +118,7 @@ export class Importer {
     const takenNames = [...PLATFORM_TOOLS, ...tools.filter((tool) => tool.apiName !== request.name).map((tool) => tool.name)];
     // Whoever imports approves what there is; a refresh approves nothing.
     const { approved } = request;
-    const document = await this.#admission(request.kind).convert(bytes, { ...conversion, ...(approved === undefined ? {} : { approved }), takenNames, fileName: url?.split('?', 1)[0] ?? ('connection' in source ? request.name : 'document') });
+    const document = await this.#admission(request.kind).convert(bytes, { ...conversion, ...(approved === undefined ? {} : { approved }), takenNames, tenant, fileName: url?.split('?', 1)[0] ?? ('connection' in source ? request.name : 'document') });
 
     if (request.dryRun) {
       const diff = compare(tools.filter((tool) => tool.apiName === request.name), document.tools);
