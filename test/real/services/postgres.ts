@@ -13,6 +13,9 @@ export interface PostgresServer {
   readonly url: string;
   /** Makes an empty database of its own and answers its URL. */
   database(): Promise<string>;
+  /** Takes it down and, at the same address with all that it held, brings it back. */
+  halt(): Promise<void>;
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -40,10 +43,11 @@ export async function startPostgres(): Promise<PostgresServer> {
   const command = (name: string, ...args: string[]) => run(as.prefix[0] ?? path.join(bin, name), [...as.prefix.slice(1), ...(as.prefix.length > 0 ? [path.join(bin, name)] : []), ...args], { cwd: '/' });
   try {
     await command('initdb', '-D', data, '-U', 'postgres', `--pwfile=${passwordFile}`, '-A', 'scram-sha-256', '-N', '-E', 'UTF8', '--no-locale');
-    const port = await startOnFreePort(async (candidate) => {
+    const startAt = async (candidate: number): Promise<void> => {
       await command('pg_ctl', '-D', data, '-s', '-w', '-t', '60', '-l', path.join(home, 'log'), '-o',
         `-p ${candidate} -h 127.0.0.1 -k ${home} -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=100 -c shared_buffers=64MB`, 'start');
-    }, () => readFile(path.join(home, 'log'), 'utf8').catch(() => ''));
+    };
+    const port = await startOnFreePort(startAt, () => readFile(path.join(home, 'log'), 'utf8').catch(() => ''));
     const urlOf = (database: string): string => `postgres://postgres:${password}@127.0.0.1:${port}/${database}`;
     return {
       url: urlOf('postgres'),
@@ -52,6 +56,8 @@ export async function startPostgres(): Promise<PostgresServer> {
         await command('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', `CREATE DATABASE ${name}`, urlOf('postgres'));
         return urlOf(name);
       },
+      halt: async () => { await command('pg_ctl', '-D', data, '-s', '-m', 'fast', '-w', 'stop'); },
+      resume: () => startAt(port),
       stop: async () => {
         await command('pg_ctl', '-D', data, '-s', '-m', 'immediate', '-w', 'stop');
         await rm(folder, { recursive: true, force: true });
