@@ -49,7 +49,9 @@ const LEGAL = /^[a-zA-Z0-9_-]+$/;
 
 function fullName({ method, path, operationId, verbatim = false }: NameRequest, { prefix = '', suffix = '', useOperationId = true }: NamingOptions): string {
   const own = useOperationId && operationId !== undefined ? (verbatim && LEGAL.test(operationId) ? operationId : sanitiseName(operationId)) : '';
-  return prefix + (own === '' ? methodPathName(method, path) || sanitiseName(method) || 'operation' : own) + suffix;
+  const name = prefix + (own === '' ? methodPathName(method, path) || sanitiseName(method) || 'operation' : own) + suffix;
+  // Some providers want a letter first.
+  return /^\d/.test(name) ? `op_${name}` : name;
 }
 
 function shorten(name: string, hashed: string): string {

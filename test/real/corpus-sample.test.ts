@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, expect, it } from 'vitest';
 import type { Definitions, JsonSchema } from '#libs/core/json-schema.js';
+import { DIALECTS, inDialect } from '#libs/discovery/dialects.js';
+import { lintDialect } from '#libs/discovery/lint-dialect.js';
 import { convertDocument } from '#libs/openapi/convert.js';
 import type { Scoreboard } from '#apps/cli/src/corpus-scoreboard.js';
 import { corpusCommand, documentsBelow } from '#apps/cli/src/corpus.js';
@@ -53,3 +55,19 @@ it('the 452 tools of one large public API list in less than 1 MB', async () => {
   expect(bytes).toBeLessThanOrEqual(1_000_000);
   expect(bytes / tools.length).toBeLessThanOrEqual(2048);
 });
+
+it('tools of public documents are taken by every provider, in its dialect', async () => {
+  const faults: string[] = [];
+  let tools = 0;
+  for (const file of documentsBelow(folder, SAMPLE)) {
+    const bytes = readFileSync(join(folder, file));
+    if (bytes.byteLength > 1024 * 1024) continue;
+    // oxlint-disable-next-line no-await-in-loop -- one document in memory at a time
+    for (const { listed } of (await convertDocument(bytes, { fileName: file })).tools) {
+      tools += 1;
+      for (const dialect of DIALECTS) faults.push(...lintDialect(JSON.parse(inDialect(listed, dialect)) as Parameters<typeof lintDialect>[0], dialect).map((fault) => `${file} ${dialect} ${fault}`));
+    }
+  }
+  expect(tools).toBeGreaterThan(1000);
+  expect(faults.slice(0, 20)).toEqual([]);
+}, 300_000);
