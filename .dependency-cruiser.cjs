@@ -27,6 +27,8 @@ module.exports = {
     only('kafkajs-contained', 'kafkajs/', ['^libs/metering/', '^libs/backends/kafka/', '^apps/billing/']),
     only('openapi-parser-only-in-openapi', '(@apidevtools|yaml)/', ['^libs/openapi/', '^libs/backends/kafka/', '^libs/policy/', '^libs/redaction/settings', '^libs/auth/issuers-file', '^apps/cli/']),
     only('policy-evaluator-only-in-policy', '@open-policy-agent/', ['^libs/policy/']),
+    { name: 'caller-tokens-are-opened-by-their-exchange-alone', severity: 'error', comment: 'the door seals the token of a caller; nothing but its exchange at its own issuer may open it',
+      from: { path: '^(apps|libs)/', pathNot: ['^libs/auth/door\\.ts$', '^libs/credentials/token-exchange\\.ts$', ...TEST] }, to: { path: '^libs/core/caller-token\\.ts$' } },
     { name: 'no-test-code-in-product', severity: 'error', from: { path: '^(apps|libs)/', pathNot: TEST }, to: { path: ['^test/', '\\.test\\.ts$'] } },
   ],
   options: {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { Denial, Unavailable } from '#libs/core/errors.js';
+import { sealToken } from '#libs/core/caller-token.js';
 import type { Eventually, TokenVerifier } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 
@@ -23,6 +24,8 @@ export interface DoorOptions {
   readonly debugUser?: (header: string) => Principal | Denial;
   /** Told the private reason of each credential that was not proved, for the log; it holds nothing of the credential. Must not throw. */
   readonly refused?: (requestId: string, reason: string) => void;
+  /** Keeps the bearer token of an issuer with the principal that it proved, sealed, for credentials that are had on behalf of the caller. Default: it is dropped here. */
+  readonly sealsTokens?: boolean;
   /** Told of each request whose credential was not proved, for whoever counts them; not of requests without one, nor while nobody can be proved. Must not throw. */
   readonly failed?: (request: FastifyRequest) => void;
 }
@@ -55,6 +58,7 @@ function authenticationHook(options: DoorOptions): onRequestHookHandler {
     const pattern = request.routeOptions.url;
     if (pattern === undefined ? request.url.startsWith('/.well-known/') : options.isPublic(request.method, pattern)) { done(); return; }
 
+    let token: string | undefined;
     const settle = (answer: Principal | Denial): void => {
       if (answer instanceof Denial) {
         options.refused?.(request.id, answer.reason ?? answer.message);
@@ -62,12 +66,14 @@ function authenticationHook(options: DoorOptions): onRequestHookHandler {
         refuse(reply, answer.code === 'FORBIDDEN' ? { detail: answer.message, error: 'insufficient_scope', status: 403 } : { detail: answer.message, error: 'invalid_token' });
         return;
       }
+      if (options.sealsTokens === true && token !== undefined && answer.credential === undefined) sealToken(answer, token);
       request.principal = answer;
       done();
     };
     const asked = ask(options, request);
     if ('detail' in asked) { refuse(reply, asked); return; }
     const { answer } = asked;
+    ({ token } = asked);
     if (answer instanceof Promise) answer.then(settle, (failure: unknown) => { options.refused?.(request.id, reasonOf(failure)); fail(reply, failure, done); });
     else settle(answer);
   };
@@ -77,8 +83,11 @@ interface Refusal { readonly detail: string; readonly error?: 'invalid_token' | 
 const ANONYMOUS: Refusal = { detail: 'Not authenticated' };
 const malformed = (detail: string): Refusal => ({ detail, error: 'invalid_request' });
 
+/** `token`: of `Authorization: Bearer`. */
+interface Asked { readonly answer: Eventually<Principal | Denial>; readonly token?: string }
+
 /** Has the request's one credential proved, or says what is wrong with how it was sent. */
-function ask({ verifier, debugUser }: DoorOptions, request: FastifyRequest): { readonly answer: Eventually<Principal | Denial> } | Refusal {
+function ask({ verifier, debugUser }: DoorOptions, request: FastifyRequest): Asked | Refusal {
   const { authorization, 'x-api-key': key, 'x-debug-user': debug } = request.headers;
   if (hasQueryToken(request.url)) return malformed('Send the token in the Authorization header, never in the query string');
   if (authorization !== undefined) {
@@ -86,7 +95,7 @@ function ask({ verifier, debugUser }: DoorOptions, request: FastifyRequest): { r
     if (countAuthorization(request.raw.rawHeaders) > 1) return malformed('Send exactly one Authorization header');
     if (key !== undefined) return malformed('Send either an Authorization header or X-API-Key');
     const token = credentialOf(authorization, 'bearer ');
-    if (token !== undefined) return { answer: verifier.verify(token) };
+    if (token !== undefined) return { answer: verifier.verify(token), token };
     const basic = verifier.verifyBasic === undefined ? undefined : credentialOf(authorization, 'basic ');
     return basic === undefined ? ANONYMOUS : { answer: verifier.verifyBasic?.(basic) ?? INVALID };
   }

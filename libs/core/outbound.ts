@@ -31,6 +31,8 @@ export interface OutboundRequest {
   /** Bytes of the body, decompressed. Default 8 MiB. */
   readonly maxBytes?: number;
   readonly signal?: Cancellation;
+  /** PEM of a certificate chain and its private key, shown to a server that asks for one (RFC 8446 §4.4.2). Its connections are no other requests'. */
+  readonly clientCertificate?: string;
 }
 /** The same way out for answers that are read while they come: event streams. */
 export interface OutboundStreams {

@@ -71,8 +71,39 @@ export type CredentialSlot =
   | { readonly type: 'basic' }
   | { readonly type: 'apiKey'; readonly in: 'header' | 'query' | 'cookie'; readonly name: string };
 
+/** A place that every API has, whatever its document says. */
+export type StandingSlot =
+  /** Our side of mutual TLS (RFC 8446 §4.4.2): the secret is the PEM text of a certificate chain and its private key. */
+  | { readonly type: 'certificate' }
+  /** `X-Gateway-Auth`: that the request comes from this gateway; `X-User-ID`: the subject on whose behalf. */
+  | { readonly type: 'gateway' };
+
+/** Slots of every API by name; filled, they are sent with each call beside what the operation asks for. A document's own slot of the name wins. */
+export const STANDING_SLOTS: Readonly<Record<'gateway' | 'client-certificate', StandingSlot>> = { gateway: { type: 'gateway' }, 'client-certificate': { type: 'certificate' } };
+/** Undefined: the API has no slot of this name. */
+export const slotNamed = (slots: Readonly<Record<string, CredentialSlot>>, name: string): CredentialSlot | StandingSlot | undefined =>
+  (Object.hasOwn(slots, name) ? slots[name] : Object.hasOwn(STANDING_SLOTS, name) ? STANDING_SLOTS[name as keyof typeof STANDING_SLOTS] : undefined);
+
+/** Where a credential comes from at call time; never the secret itself. */
+export type CredentialReference = SecretReference | ClientCredentialsReference | TokenExchangeReference;
 /**
- * Where a secret is found at call time. Names are confined to the tenant by the resolver: `environment` reads
+ * Where a secret is found. Names are confined to the tenant by the resolver: `environment` reads
  * `STOA_CREDENTIAL_{TENANT}_{NAME}`, `file` reads `{credentials folder}/{tenant}/{name}`.
  */
-export interface CredentialReference { readonly from: 'environment' | 'file'; readonly name: string }
+export interface SecretReference { readonly from: 'environment' | 'file'; readonly name: string }
+/** How a token is asked for at a token endpoint (RFC 6749 §3.2). */
+export interface TokenClient {
+  readonly clientId: string;
+  readonly secret: SecretReference;
+  /** How the client proves itself (RFC 6749 §2.3.1): by HTTP Basic, or in the form. Default `basic`. */
+  readonly authentication?: 'basic' | 'post';
+  /** Scopes separated by spaces. */
+  readonly scope?: string;
+  readonly audience?: string;
+  /** RFC 8707. */
+  readonly resource?: string;
+}
+/** A token of the client itself (RFC 6749 §4.4). */
+export interface ClientCredentialsReference extends TokenClient { readonly from: 'client-credentials'; /** Absolute http or https URL. */ readonly tokenUrl: string }
+/** A token for this backend on behalf of the caller (RFC 8693), at the token endpoint of the issuer that proved the caller, and at no other. */
+export interface TokenExchangeReference extends TokenClient { readonly from: 'token-exchange' }

@@ -1,13 +1,15 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { CREDENTIAL_RESOLVER, HIDE_SECRET } from '#libs/core/tokens.js';
+import type { Outbound } from '#libs/core/outbound.js';
+import { CREDENTIAL_RESOLVER, HIDE_SECRET, OUTBOUND } from '#libs/core/tokens.js';
 import { createCredentialResolver, type CredentialOptions } from './credentials.js';
 import { hiding } from './hiding.js';
+import { createTokenCredentials } from './token-credentials.js';
 
-/** Secrets of backends by reference; each is hidden from the logs before it is used. */
+/** Credentials of backends by reference: secrets, each hidden from the logs before it is used, and tokens that are had for them. */
 @Module({})
 export class CredentialsModule {
   static with(options: CredentialOptions): DynamicModule {
-    const make = (hide: (secret: string) => void) => hiding(createCredentialResolver(options), hide);
-    return { module: CredentialsModule, global: true, providers: [{ provide: CREDENTIAL_RESOLVER, inject: [HIDE_SECRET], useFactory: make }], exports: [CREDENTIAL_RESOLVER] };
+    const make = (hide: (secret: string) => void, outbound: Outbound) => createTokenCredentials({ secrets: hiding(createCredentialResolver(options), hide), outbound });
+    return { module: CredentialsModule, global: true, providers: [{ provide: CREDENTIAL_RESOLVER, inject: [HIDE_SECRET, OUTBOUND], useFactory: make }], exports: [CREDENTIAL_RESOLVER] };
   }
 }

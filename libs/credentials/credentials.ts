@@ -2,8 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Denial } from '#libs/core/errors.js';
-import type { CredentialResolver, Eventually } from '#libs/core/ports.js';
-import type { CredentialReference } from '#libs/core/rest-binding.js';
+import type { Eventually } from '#libs/core/ports.js';
+import type { SecretReference } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 
 /** A value that no log, error, inspection or JSON shows; only `reveal` gives it. */
@@ -29,7 +29,7 @@ const ENVIRONMENT_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const MAX_FILE_BYTES = 64 * 1024;
 
 /** Whether a reference can name a secret at all; the admin API asks before it stores one. */
-export function isCredentialReference(reference: CredentialReference): boolean {
+export function isCredentialReference(reference: SecretReference): boolean {
   return (reference.from === 'environment' ? ENVIRONMENT_NAME : NAME).test(reference.name);
 }
 
@@ -41,8 +41,10 @@ export function environmentName(tenant: TenantSlug, name: string): string {
   return `STOA_CREDENTIAL_${tenant.replaceAll('-', '__')}_${name.replaceAll('-', '_')}`.toUpperCase();
 }
 
+export interface SecretResolver { resolve(tenant: TenantSlug, reference: SecretReference): Eventually<string | Denial> }
+
 /** Finds secrets by reference, each tenant's in its own place only. A changed file counts at the next call; one line end at its end does not. */
-export function createCredentialResolver(options: CredentialOptions): CredentialResolver {
+export function createCredentialResolver(options: CredentialOptions): SecretResolver {
   const files = new Map<string, { readonly stamp: string; readonly secret: Secret }>();
   const fromFile = async (path: string): Promise<string | undefined> => {
     const facts = await stat(path);

@@ -42,7 +42,7 @@ const refusal = (to: Destination, why: string): OutboundFailure =>
  * Opens connections for the pool: resolve once, check every address, connect to what was checked and to nothing else.
  * DNS, TCP and TLS together must be done within `connectMs`. Fails with `OutboundFailure`.
  */
-export function guardedConnector(options: { allow: AllowList; resolve: Resolve; connectMs: number; ca?: string }): buildConnector.connector {
+export function guardedConnector(options: { allow: AllowList; resolve: Resolve; connectMs: number; ca?: string; clientCertificate?: string }): buildConnector.connector {
   const { allow, resolve, connectMs } = options;
   return (to, callback) => {
     const secure = to.protocol === 'https:';
@@ -69,7 +69,7 @@ export function guardedConnector(options: { allow: AllowList; resolve: Resolve; 
         else answer(null, addresses[0]?.address ?? '', addresses[0]?.family);
       };
       // `net.connect` skips `lookup` for literals, which are their own checked address.
-      const connect = buildConnector({ allowH2: false, timeout: 0, lookup: checked, autoSelectFamily: true, ...(options.ca === undefined ? {} : { ca: options.ca }) });
+      const connect = buildConnector({ allowH2: false, timeout: 0, lookup: checked, autoSelectFamily: true, ...(options.ca === undefined ? {} : { ca: options.ca }), ...(options.clientCertificate === undefined ? {} : { cert: options.clientCertificate, key: options.clientCertificate }) });
       socket = connect(to, (...outcome) => {
         const [failure, connected] = outcome;
         if (failure) return fail(new OutboundFailure('unreachable', `No connection to ${named(destination)}: ${reasonOf(failure)}`, { cause: failure }));

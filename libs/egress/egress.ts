@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type Outbound, OutboundFailure, type OutboundGuard, type OutboundRequest, type OutboundResponse, type OutboundStream, type OutboundStreams } from '#libs/core/outbound.js';
 import { Agent, type Dispatcher } from 'undici';
 import { type AllowList, parseAllowList } from './allow-list.js';
@@ -44,13 +45,16 @@ interface Origin { readonly origin: string; readonly refused: OutboundFailure | 
  */
 export function createEgress(options: EgressOptions): Egress {
   const allow = parseAllowList(options.allow);
-  const agent = new Agent({
+  const agentWith = (clientCertificate?: string): Agent => new Agent({
     connections: options.connections ?? 128,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: guardedConnector({ allow, resolve: options.resolve ?? systemResolve, connectMs: options.connectMs ?? 2_000, ...(options.ca === undefined ? {} : { ca: options.ca }) }),
+    connect: guardedConnector({ allow, resolve: options.resolve ?? systemResolve, connectMs: options.connectMs ?? 2_000, ...(options.ca === undefined ? {} : { ca: options.ca }), ...(clientCertificate === undefined ? {} : { clientCertificate }) }),
   });
+  const agent = agentWith();
+  const certified = new CertifiedAgents(agentWith);
+  const agentFor = ({ clientCertificate }: OutboundRequest): Agent => (clientCertificate === undefined ? agent : certified.of(clientCertificate));
   const origins = new Map<string, Origin>();
   const originOf = (prefix: string): Origin => {
     const known = origins.get(prefix);
@@ -72,7 +76,7 @@ export function createEgress(options: EgressOptions): Egress {
       const exchange = new Exchange(request, defaults, { resolve, reject });
       if (exchange.done) return undefined;
       try {
-        agent.dispatch({
+        agentFor(request).dispatch({
           origin,
           path: rest.startsWith('/') ? rest : `/${rest}`,
           method: request.method,
@@ -94,15 +98,38 @@ export function createEgress(options: EgressOptions): Egress {
       if (exchange.done) return undefined;
       try {
         // What is read while it comes is not compressed: a decompressor holds events back.
-        agent.dispatch({ origin, path: rest.startsWith('/') ? rest : `/${rest}`, method: request.method, headers: flat([...request.headers, ['accept-encoding', 'identity']]), ...(request.body === undefined ? {} : { body: request.body }) }, exchange);
+        agentFor(request).dispatch({ origin, path: rest.startsWith('/') ? rest : `/${rest}`, method: request.method, headers: flat([...request.headers, ['accept-encoding', 'identity']]), ...(request.body === undefined ? {} : { body: request.body }) }, exchange);
       } catch (cause) {
         exchange.fail(new OutboundFailure('invalid-request', 'The request cannot be sent', { cause }));
       }
       return undefined;
     }),
     admit: (host, port, secure) => admitted({ allow, resolve: options.resolve ?? systemResolve }, { host: canonicalHost(host), port, secure }),
-    close: async () => agent.close(),
+    close: async () => { await Promise.all([agent.close(), certified.close()]); },
   };
+}
+
+/** Certificates in use at the same time; the one that was not used for longest gives way. */
+const MAX_CERTIFICATES = 256;
+
+/** One pool of connections for each client certificate. A rotated certificate is another one; the old one's connections end with their requests. */
+class CertifiedAgents {
+  readonly #agents = new Map<string, Agent>();
+  constructor(private readonly make: (clientCertificate: string) => Agent) {}
+
+  of(clientCertificate: string): Agent {
+    const digest = hash('sha256', clientCertificate, 'base64');
+    const agent = this.#agents.get(digest) ?? this.make(clientCertificate);
+    this.#agents.delete(digest);
+    this.#agents.set(digest, agent);
+    const [oldest] = this.#agents;
+    if (this.#agents.size > MAX_CERTIFICATES && oldest) {
+      this.#agents.delete(oldest[0]);
+      void oldest[1].close();
+    }
+    return agent;
+  }
+  async close(): Promise<void> { await Promise.all([...this.#agents.values()].map((agent) => agent.close())); }
 }
 
 function endOfOrigin(url: string): number {

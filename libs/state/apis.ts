@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import type { ApiDraft, ApiPublication, ApiRecord, ControlStore } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedTool } from '#libs/core/conversion.js';
+import { slotNamed } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import type { Database, Transaction } from './database.js';
 import { isUniqueViolation } from './database-errors.js';
@@ -50,9 +51,9 @@ export const apiStore = (database: Database): ApiStore => ({
     const { revision } = await publication(database, tenant, async (transaction) => {
       const row = await transaction.api.findUnique({ where: { tenant_name: { tenant, name } } });
       if (row === null) throw new NoSuchRecord('API', name);
-      if (!Object.hasOwn(row.slots as object, slot)) throw new NoSuchRecord('Credential slot', slot);
+      if (slotNamed(row.slots as ApiRecord['slots'], slot) === undefined) throw new NoSuchRecord('Credential slot', slot);
       const { [slot]: _before, ...others } = row.credentials as Record<string, unknown>;
-      const credentials = reference === undefined ? others : { ...others, [slot]: { from: reference.from, name: reference.name } };
+      const credentials = reference === undefined ? others : { ...others, [slot]: reference };
       await transaction.api.update({ where: { tenant_name: { tenant, name } }, data: { credentials: credentials as Prisma.InputJsonObject, updatedAt: new Date() } });
     });
     return { revision };
@@ -77,7 +78,7 @@ const sourceOf = (url: string | null, connection: ConversionOptions['connection'
 export function apiRecord(row: Api): ApiRecord {
   const slots = row.slots as ApiRecord['slots'];
   // A credential outlives its slot, so that it is there again when a later document declares the slot again.
-  const credentials = Object.entries(row.credentials as unknown as ApiRecord['credentials']).filter(([slot]) => Object.hasOwn(slots, slot));
+  const credentials = Object.entries(row.credentials as unknown as ApiRecord['credentials']).filter(([slot]) => slotNamed(slots, slot) !== undefined);
   return {
     id: row.id, name: row.name, version: row.version, title: row.title, description: row.description,
     status: row.status as ApiRecord['status'], category: row.category ?? undefined, tags: row.tags,

@@ -3,7 +3,7 @@ import type { CatalogueSource } from '#libs/core/catalogue.js';
 import { AlreadyExists, NoSuchRecord } from '#libs/core/control-store.js';
 import type { ApiDraft, ApiRecord, ControlStore, PromptRecord, ResourceRecord, TenantEdit, TenantRecord } from '#libs/core/control-store.js';
 import type { ConvertedTool } from '#libs/core/conversion.js';
-import type { CredentialReference } from '#libs/core/rest-binding.js';
+import { type CredentialReference, slotNamed } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { countVerdicts } from './packed.js';
 import { apiOf, snapshotDocument } from './snapshot-document.js';
@@ -111,7 +111,7 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
   async getDefinitions(slug: TenantSlug, name: string) { return this.#api(slug, name).draft.document.definitions; }
   async setCredential(slug: TenantSlug, name: string, slot: string, reference: CredentialReference | undefined) {
     const api = this.#api(slug, name);
-    if (!Object.hasOwn(api.record.slots, slot)) throw new NoSuchRecord('Credential slot', slot);
+    if (slotNamed(api.record.slots, slot) === undefined) throw new NoSuchRecord('Credential slot', slot);
     const { [slot]: _before, ...others } = api.credentials;
     api.credentials = reference === undefined ? others : { ...others, [slot]: reference };
     return { revision: this.#publish(this.#held(slug)) };
@@ -196,7 +196,7 @@ export class FakeControlStore implements ControlStore, CatalogueSource {
 const byKey = <T>(records: readonly T[], key: (record: T) => string): T[] => records.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 
 const apiRecord = ({ record, credentials }: HeldApi): ApiRecord => ({
-  ...record, credentials: Object.fromEntries(Object.entries(credentials).filter(([slot]) => Object.hasOwn(record.slots, slot))),
+  ...record, credentials: Object.fromEntries(Object.entries(credentials).filter(([slot]) => slotNamed(record.slots, slot) !== undefined)),
 });
 
 function recordOf({ document, ...draft }: ApiDraft, before: ApiRecord | undefined): ApiRecord {

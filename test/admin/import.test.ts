@@ -234,7 +234,7 @@ describe('importing a document', () => {
       expect([refused.statusCode, refused.body.includes('hunter2')]).toEqual([422, false]);
     }
     const unknown = await on.ask(ADMIN, 'PUT /tenants/acme/apis/pets/credentials/other', { from: 'file', name: 'x' });
-    expect([unknown.statusCode, unknown.body]).toEqual([404, '{"detail":"Credential slot not found: other; the document of pets declares key"}']);
+    expect([unknown.statusCode, unknown.body]).toEqual([404, '{"detail":"Credential slot not found: other; pets has key, gateway, client-certificate"}']);
     expect((await on.ask(ADMIN, 'DELETE /tenants/acme/apis/pets/credentials/key')).statusCode).toBe(204);
     expect((await on.ask(ADMIN, 'DELETE /tenants/acme/apis/pets/credentials/key')).statusCode).toBe(404);
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Denial } from '#libs/core/errors.js';
-import type { CredentialReference, CredentialSlot } from '#libs/core/rest-binding.js';
+import type { CredentialSlot, SecretReference } from '#libs/core/rest-binding.js';
 import type { ToolResult } from '#libs/core/result.js';
 import { createEgress } from '#libs/egress/egress.js';
 import type { AuthenticatedCall } from '#libs/core/call.js';
@@ -53,7 +53,7 @@ describe.each(KINDS)('a backend of kind $kind', ({ kind, start }) => {
   const overRest = async (operation: string, plain: Readonly<Record<string, unknown>>) => gateway.app.inject({ method: 'POST', url: `/mcp/v1/tools/${nameOf(operation)}/invoke`, payload: { arguments: running.args(operation, plain) }, headers: as('acme-viewer') });
   beforeAll(async () => {
     running = await start(shop);
-    const credentials = { resolve: (_tenant: unknown, { name }: CredentialReference) => (name === 'missing' ? new Denial({ code: 'CREDENTIAL_MISSING', message: 'the operator has not set it' }) : SECRET) };
+    const credentials = { resolve: (_tenant: unknown, { name }: SecretReference) => (name === 'missing' ? new Denial({ code: 'CREDENTIAL_MISSING', message: 'the operator has not set it' }) : SECRET) };
     gateway = await gatewayWith(kind, (validator) => running.backend({ outbound: egress, credentials, checkOutput: (target, value) => validator.checkOutput(target, value) }));
   });
   beforeEach(() => { shop.reset(); gateway.forget(); offer(); });

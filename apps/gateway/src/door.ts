@@ -15,13 +15,15 @@ export interface GatewayDoor {
   readonly open: readonly string[];
   /** Development only: who `X-Debug-User` names. */
   readonly debugUser?: (header: string) => Principal | Denial;
+  /** See `DoorOptions.sealsTokens`. */
+  readonly sealsTokens?: boolean;
 }
 
 /** Puts the door on the server. Throws where no module proves tokens: a door that is asked for is never left out. */
-export const gatewayDoor = ({ resource, open, debugUser }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger, limits }: Gateway): void => {
+export const gatewayDoor = ({ resource, open, debugUser, sealsTokens = false }: GatewayDoor) => (server: FastifyInstance, { verifier, metrics, logger, limits }: Gateway): void => {
   if (!verifier) throw new Error('Authentication is on, but no module proves tokens: import AuthModule');
   installDoor(server, {
-    verifier: measured(verifier, metrics), isPublic: publicRoutes(open), resourceMetadataUrl: resourceMetadataUrl(resource), ...(debugUser ? { debugUser } : {}),
+    verifier: measured(verifier, metrics), isPublic: publicRoutes(open), resourceMetadataUrl: resourceMetadataUrl(resource), ...(debugUser ? { debugUser } : {}), sealsTokens,
     ...(limits ? { failed: (request) => { void limits.door.failed(addressOf(limits, request)); } } : {}),
     refused: (requestId, reason) => { logger.info({ request_id: requestId, reason }, 'credential refused'); },
   });

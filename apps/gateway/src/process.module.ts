@@ -154,7 +154,7 @@ export async function openGateway(config: GatewayConfig, environment: Environmen
   const app = await openServer(GatewayProcess.with(config, environment, signIn), {
     maxBodyBytes: config.maxBodyBytes,
     cors: { origins: config.corsOrigins, methods: config.corsAllowMethods, allowHeaders: config.corsAllowHeaders, exposeHeaders: config.corsExposeHeaders, maxAge: config.corsMaxAge },
-    authenticate: config.authEnabled ? gatewayDoor({ resource: resourceOf(config), open: [...own, ...(documents ? wellKnownRoutes(documents) : [])], ...(signIn.debugUser ? { debugUser } : {}) }) : undefined,
+    authenticate: config.authEnabled ? gatewayDoor({ resource: resourceOf(config), open: [...own, ...(documents ? wellKnownRoutes(documents) : [])], ...(signIn.debugUser ? { debugUser } : {}), sealsTokens: config.tokenExchangeEnabled }) : undefined,
     ...(first ? { mount: first } : {}),
   });
   app.get(Lifecycle, { strict: false }).markStarted();

@@ -32,7 +32,7 @@ export class GraphqlBackend implements Backend {
     if (!binding.persisted || !isUnknownDocument(body)) return this.#answer(call, first, body);
     const second = await this.#send(call, binding, true);
     if (second instanceof Denial || 'result' in second) return second;
-    return this.#answer(call, { ...second, latencyMs: first.latencyMs + second.latencyMs }, parse(second.response.body));
+    return this.#answer(call, { ...second, latencyMs: first.latencyMs + second.latencyMs, attempts: first.attempts + second.attempts }, parse(second.response.body));
   }
 
   #send(call: ValidatedCall, { url, document, documentHash, operationName, persisted, headers, security }: GraphqlBinding, whole: boolean): ReturnType<HttpCaller['send']> {
@@ -49,9 +49,9 @@ export class GraphqlBackend implements Backend {
     });
   }
 
-  #answer(call: ValidatedCall, { response: { status, body: bytes }, latencyMs }: HttpAnswer, body: Body | undefined): BackendAnswer {
+  #answer(call: ValidatedCall, { response: { status, body: bytes }, latencyMs, attempts }: HttpAnswer, body: Body | undefined): BackendAnswer {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-    const answer = (result: ToolResult): BackendAnswer => ({ result, outcome: result.isError ? 'error' : 'success', latencyMs, bytes: bytes.byteLength });
+    const answer = (result: ToolResult): BackendAnswer => ({ result, outcome: result.isError ? 'error' : 'success', latencyMs, bytes: bytes.byteLength, attempts });
     const failed = (message: string, code = 'BACKEND_ERROR'): BackendAnswer => answer({ type: 'tool', isError: true, backendStatus: status, content: [{ type: 'text', text: message }], meta: { error_code: code } });
     if (body === undefined) return failed(status >= 400 ? text : `The backend answered ${status} with something that is no GraphQL response: ${text.slice(0, 1000)}`);
     if ((body.errors?.length ?? 0) > 0 || body.data === undefined || body.data === null || status >= 400) return failed(text);

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js';
 import type { OutboundGuard } from '#libs/core/outbound.js';
 
@@ -21,8 +22,8 @@ export class Channels {
   constructor(private readonly options: ChannelOptions) {}
 
   /** Rejects with `OutboundFailure`. */
-  async to(address: string, tls: boolean): Promise<Client> {
-    const key = `${tls ? 'tls' : 'plain'} ${address}`;
+  async to(address: string, tls: boolean, clientCertificate?: string): Promise<Client> {
+    const key = `${tls ? 'tls' : 'plain'} ${address}${clientCertificate === undefined ? '' : ` ${hash('sha256', clientCertificate, 'base64')}`}`;
     const known = this.#open.get(key);
     if (known !== undefined && performance.now() - known.lookedAt < LOOK_AGAIN_MS) return known.client;
     const colon = address.lastIndexOf(':');
@@ -34,7 +35,7 @@ export class Channels {
     // Calls that run on the channel before end on it.
     known?.client.close();
     if (this.#open.size >= MAX_CHANNELS) this.#closeOldest();
-    const client = new Client(addresses, this.#credentials(tls), {
+    const client = new Client(addresses, this.#credentials(tls, clientCertificate), {
       'grpc.default_authority': address, ...(tls ? { 'grpc.ssl_target_name_override': host } : {}), 'grpc.primary_user_agent': this.options.userAgent,
       'grpc.max_receive_message_length': this.options.maxMessageBytes, 'grpc.keepalive_time_ms': 60_000, 'grpc.keepalive_timeout_ms': 10_000, 'grpc.enable_http_proxy': 0, 'grpc.service_config_disable_resolution': 1,
       'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 2000,
@@ -48,9 +49,11 @@ export class Channels {
     this.#open.clear();
   }
 
-  #credentials(tls: boolean): ChannelCredentials {
+  /** `clientCertificate`: PEM of a chain and its key. */
+  #credentials(tls: boolean, clientCertificate: string | undefined): ChannelCredentials {
     if (!tls) return credentials.createInsecure();
-    return credentials.createSsl(this.options.ca === undefined ? null : Buffer.from(this.options.ca));
+    const own = clientCertificate === undefined ? null : Buffer.from(clientCertificate);
+    return credentials.createSsl(this.options.ca === undefined ? null : Buffer.from(this.options.ca), own, own);
   }
 
   #closeOldest(): void {

@@ -7,7 +7,7 @@ import { OUTBOUND_CODES, OutboundFailure } from '#libs/core/outbound.js';
 import type { Backend, CredentialResolver } from '#libs/core/ports.js';
 import type { ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
-import { type AppliedCredential, gatherCredentials, scrub } from '#libs/backends/http/credentials.js';
+import { type AppliedCredential, certificateOf, gatherCredentials, mayRenew, scrub, secretsOf } from '#libs/backends/http/credentials.js';
 import type { Channels } from '#libs/backends/grpc/channels.js';
 import { readDescriptorSet } from '#libs/backends/grpc/descriptors.js';
 import { errorDetails } from '#libs/backends/grpc/error-details.js';
@@ -42,12 +42,23 @@ export class GrpcBackend implements Backend {
     const method = this.#method(binding);
     const requests = encode(method, binding, call.input);
     if (requests instanceof Denial) return requests;
+    const deadline = Date.now() + call.target.timeoutMs;
+    const first = await this.#once(call, { binding, method, requests, credentials, deadline });
+    // A server that does not know a credential that can be had anew is asked once more, with a new one.
+    if (first instanceof Denial || !isUnproved(first) || credentials.length === 0 || !mayRenew(this.options.credentials, credentials)) return first;
+    const renewed = await gatherCredentials(this.options.credentials, call, binding.security);
+    if (renewed instanceof Denial) return first;
+    const second = await this.#once(call, { binding, method, requests, credentials: renewed, deadline });
+    return second instanceof Denial ? second : { ...second, latencyMs: first.latencyMs + second.latencyMs, attempts: 2 };
+  }
+
+  async #once(call: ValidatedCall, { binding, method, requests, credentials, deadline }: { readonly binding: GrpcBinding; readonly method: Method; readonly requests: readonly Uint8Array[]; readonly credentials: readonly AppliedCredential[]; readonly deadline: number }): Promise<BackendAnswer | Denial> {
     const startedAt = performance.now();
-    const secrets = credentials.map(({ secret }) => secret);
+    const secrets = secretsOf(credentials);
     try {
       const { address, tls } = serverOf(binding, call.api?.baseUrl);
-      const client = await this.options.channels.to(address, tls);
-      const { messages, complete, bytes } = await this.#exchange(client, call, { binding, requests, metadata: metadataOf(binding, call, credentials) });
+      const client = await this.options.channels.to(address, tls, certificateOf(credentials));
+      const { messages, complete, bytes } = await this.#exchange(client, call, { binding, requests, metadata: metadataOf(binding, call, credentials), deadline });
       return this.#answer(call, { method, messages, complete, bytes, latencyMs: performance.now() - startedAt, secrets });
     } catch (failure) {
       const latencyMs = performance.now() - startedAt;
@@ -70,9 +81,9 @@ export class GrpcBackend implements Backend {
     return method;
   }
 
-  #exchange(client: Client, call: ValidatedCall, { binding, requests, metadata }: { readonly binding: GrpcBinding; readonly requests: readonly Uint8Array[]; readonly metadata: Metadata }): Promise<{ messages: readonly Uint8Array[]; complete: boolean; bytes: number }> {
+  #exchange(client: Client, call: ValidatedCall, { binding, requests, metadata, deadline }: { readonly binding: GrpcBinding; readonly requests: readonly Uint8Array[]; readonly metadata: Metadata; readonly deadline: number }): Promise<{ messages: readonly Uint8Array[]; complete: boolean; bytes: number }> {
     const { maxMessages = 100, maxStreamBytes = 1 << 20 } = this.options;
-    const options = { deadline: Date.now() + call.target.timeoutMs };
+    const options = { deadline };
     const { path, clientStreaming, serverStreaming } = binding;
     const { signal } = call.exchange;
     return new Promise((resolve, reject) => {
@@ -155,7 +166,7 @@ function metadataOf(binding: GrpcBinding, call: ValidatedCall, credentials: read
   for (const { slot, secret } of credentials) {
     if (slot.type === 'bearer') metadata.set('authorization', `Bearer ${secret}`);
     else if (slot.type === 'basic') metadata.set('authorization', `Basic ${Buffer.from(secret).toString('base64')}`);
-    else metadata.set(slot.name.toLowerCase(), secret);
+    else if (slot.type === 'apiKey') metadata.set(slot.name.toLowerCase(), secret);
   }
   metadata.set('x-request-id', call.requestId);
   metadata.set('x-stoa-tool-name', call.target.name);
@@ -168,6 +179,7 @@ function metadataOf(binding: GrpcBinding, call: ValidatedCall, credentials: read
   return metadata;
 }
 
+const isUnproved = ({ result }: BackendAnswer): boolean => result.type === 'tool' && result.meta?.['grpc_status'] === 'UNAUTHENTICATED';
 const isServiceError = (failure: unknown): failure is ServiceError => failure instanceof Error && 'code' in failure && 'details' in failure && 'metadata' in failure;
 
 /** The server's own words; what the transport made of a connection that failed is ours to word. */

@@ -2,51 +2,79 @@ import type { ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { OutboundResponse } from '#libs/core/outbound.js';
 import type { CredentialResolver, Eventually } from '#libs/core/ports.js';
-import type { CredentialSlot } from '#libs/core/rest-binding.js';
+import { type CredentialSlot, slotNamed, type StandingSlot, STANDING_SLOTS } from '#libs/core/rest-binding.js';
 
-/** A credential to put where its slot says. `basic` takes `user:password`. */
-export interface AppliedCredential { readonly slot: CredentialSlot; readonly secret: string }
+/** A credential to put where its slot says. `basic` takes `user:password`; a `certificate` is the connection's, not the request's. */
+export interface AppliedCredential {
+  readonly slot: CredentialSlot | Exclude<StandingSlot, { readonly type: 'gateway' }>;
+  readonly secret: string;
+  /** It is no secret, and may stand in answers. */
+  readonly open?: true;
+}
 
 const NONE: readonly AppliedCredential[] = [];
+const STANDING = Object.keys(STANDING_SLOTS);
 
 /**
- * The credentials of the first alternative whose slots are all bound by the API's owner (OpenAPI 3.2 §4.26). None is sent when the operation
- * asks for none. A denial `CREDENTIAL_MISSING` names the slots that no alternative could fill.
+ * The credentials of the first alternative whose slots are all bound by the API's owner (OpenAPI 3.2 §4.26), and those of the standing slots that are bound.
+ * A denial `CREDENTIAL_MISSING` names the slots that no alternative could fill.
  */
 export function gatherCredentials(resolver: CredentialResolver, call: ValidatedCall, security: readonly (readonly string[])[]): Eventually<readonly AppliedCredential[] | Denial> {
-  if (security.length === 0) return NONE;
   const { api } = call;
-  const bound = (alternative: readonly string[]): boolean => alternative.every((slot) => api !== undefined && Object.hasOwn(api.credentials, slot) && Object.hasOwn(api.slots, slot));
+  const standing = api === undefined ? NONE_STANDING : standingOf(api);
+  if (security.length === 0 && standing.length === 0) return NONE;
+  const bound = (alternative: readonly string[]): boolean => alternative.every((slot) => api !== undefined && Object.hasOwn(api.credentials, slot) && slotNamed(api.slots, slot) !== undefined);
   // An empty alternative makes credentials optional: it is the last resort, not the first.
-  const chosen = security.find((alternative) => alternative.length > 0 && bound(alternative)) ?? security.find((alternative) => alternative.length === 0);
+  const chosen = security.length === 0 ? NONE_STANDING : security.find((alternative) => alternative.length > 0 && bound(alternative)) ?? security.find((alternative) => alternative.length === 0);
   if (chosen === undefined || api === undefined) {
     const slots = security.map((alternative) => alternative.join(' and ')).join(', or ');
     return new Denial({ code: 'CREDENTIAL_MISSING', message: `This tool needs a credential for its backend: ${slots}. Its owner can bind one with PUT …/apis/${api?.name ?? '{api}'}/credentials/{slot}.` });
   }
-  if (chosen.length === 0) return NONE;
-  const resolved = chosen.map((slot) => resolve(resolver, api, slot));
-  return resolved.some((one) => one instanceof Promise) ? Promise.all(resolved.map(async (one) => one)).then(allOf) : allOf(resolved as (AppliedCredential | Denial)[]);
+  const wanted = standing.length === 0 ? chosen : [...new Set([...chosen, ...standing])];
+  if (wanted.length === 0) return NONE;
+  const resolved = wanted.map((slot) => resolve(resolver, call, api, slot));
+  return resolved.some((one) => one instanceof Promise) ? Promise.all(resolved.map(async (one) => one)).then(allOf) : allOf(resolved as (readonly AppliedCredential[] | Denial)[]);
 }
 
-function resolve(resolver: CredentialResolver, api: NonNullable<ValidatedCall['api']>, name: string): Eventually<AppliedCredential | Denial> {
-  const slot = api.slots[name];
+type Api = NonNullable<ValidatedCall['api']>;
+const NONE_STANDING: readonly string[] = [];
+/** A slot that the document declares under the same name is the document's: it is sent where an operation asks for it. */
+const standingOf = ({ slots, credentials }: Api): readonly string[] =>
+  (STANDING.some((name) => Object.hasOwn(credentials, name) && !Object.hasOwn(slots, name)) ? STANDING.filter((name) => Object.hasOwn(credentials, name) && !Object.hasOwn(slots, name)) : NONE_STANDING);
+
+function resolve(resolver: CredentialResolver, { principal }: ValidatedCall, api: Api, name: string): Eventually<readonly AppliedCredential[] | Denial> {
+  const slot = slotNamed(api.slots, name);
   const reference = api.credentials[name];
   if (!slot || !reference) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} is not bound.` });
-  const apply = (secret: string | Denial): AppliedCredential | Denial => {
-    if (secret instanceof Denial) return new Denial({ code: secret.code, message: `The credential ${name} of this API cannot be read: ${secret.message}` });
+  const apply = (secret: string | Denial): readonly AppliedCredential[] | Denial => {
+    if (secret instanceof Denial) return new Denial({ code: secret.code, message: `The credential ${name} of this API cannot be had: ${secret.message}`, ...(secret.reason === undefined ? {} : { reason: secret.reason }) });
+    if (slot.type === 'certificate') return [{ slot, secret }];
     // A line end or a non-ASCII letter would break the request, and the error would be about the header that has the secret in it.
     if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(secret) && slot.type !== 'basic') {
       return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} of this API is empty or has characters that a request cannot carry.` });
     }
     if (slot.type === 'apiKey' && slot.in === 'cookie' && secret.includes(';')) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} of this API has a semicolon, which a cookie cannot carry.` });
-    return { slot, secret };
+    return slot.type === 'gateway' ? [{ slot: GATEWAY_AUTH, secret }, { slot: USER_ID, secret: headerText(principal.subject), open: true }] : [{ slot, secret }];
   };
-  const value = resolver.resolve(api.tenant, reference);
+  const value = resolver.resolve(api.tenant, reference, { principal });
   return value instanceof Promise ? value.then(apply) : apply(value);
 }
 
-const allOf = (resolved: readonly (AppliedCredential | Denial)[]): readonly AppliedCredential[] | Denial =>
-  resolved.find((one) => one instanceof Denial) ?? (resolved as readonly AppliedCredential[]);
+/** As API keys they take the place of arguments and fixed headers of the same names. */
+const GATEWAY_AUTH = { type: 'apiKey', in: 'header', name: 'x-gateway-auth' } as const;
+const USER_ID = { type: 'apiKey', in: 'header', name: 'x-user-id' } as const;
+/** A subject as a header can carry it: percent-encoded (RFC 3986 §2.1) where it is more than visible ASCII. */
+const headerText = (subject: string): string => (/^[\x21-\x24\x26-\x7e]+$/.test(subject) ? subject : encodeURIComponent(subject));
+
+const allOf = (resolved: readonly (readonly AppliedCredential[] | Denial)[]): readonly AppliedCredential[] | Denial =>
+  resolved.find((one) => one instanceof Denial) ?? (resolved as readonly (readonly AppliedCredential[])[]).flat();
+
+/** What no text may show of these. */
+export const secretsOf = (credentials: readonly AppliedCredential[]): readonly string[] => credentials.filter(({ open }) => open !== true).map(({ secret }) => secret);
+/** PEM of the certificate that the connection is to show; undefined: none. */
+export const certificateOf = (credentials: readonly AppliedCredential[]): string | undefined => credentials.find(({ slot }) => slot.type === 'certificate')?.secret;
+/** Whether another try with fresh credentials is worth it, after the backend said that it does not know who asks. */
+export const mayRenew = (resolver: CredentialResolver, credentials: readonly AppliedCredential[]): boolean => resolver.refused !== undefined && credentials.filter(({ secret }) => resolver.refused?.(secret) === true).length > 0;
 
 const REDACTED = '[redacted]';
 /** How a request may carry the secret, and how a text may quote that. */
@@ -67,7 +95,7 @@ export function scrub(text: string, secrets: readonly string[]): string {
  * searched, so that the charset does not matter. What is shorter than 8 letters stays: it is as likely to be data.
  */
 export function withoutSecrets(response: OutboundResponse, credentials: readonly AppliedCredential[]): OutboundResponse {
-  const secrets = credentials.flatMap(({ slot, secret }) => (slot.type === 'basic' ? [secret, secret.slice(secret.indexOf(':') + 1)] : [secret])).filter(({ length }) => length >= 8);
+  const secrets = credentials.filter(({ open }) => open !== true).flatMap(({ slot, secret }) => (slot.type === 'basic' ? [secret, secret.slice(secret.indexOf(':') + 1)] : [secret])).filter(({ length }) => length >= 8);
   if (secrets.length === 0) return response;
   const { location } = response.headers;
   const headers = location === undefined ? response.headers : { ...response.headers, location: scrub(location, secrets) };
@@ -87,7 +115,8 @@ export function applyCredentials(url: string, headers: (readonly [string, string
   for (const { slot, secret } of credentials) {
     if (slot.type === 'bearer') headers.push(['authorization', `Bearer ${secret}`]);
     else if (slot.type === 'basic') headers.push(['authorization', `Basic ${Buffer.from(secret).toString('base64')}`]);
-    else if (slot.in === 'header') headers.push([slot.name, secret]);
+    else if (slot.type === 'certificate') continue;
+    else if (slot.in === 'header') setHeader(headers, slot.name, secret);
     else if (slot.in === 'cookie') headers.push(['cookie', `${slot.name}=${secret}`]);
     else {
       const parsed = new URL(target);
@@ -96,4 +125,10 @@ export function applyCredentials(url: string, headers: (readonly [string, string
     }
   }
   return target;
+}
+
+function setHeader(headers: (readonly [string, string])[], name: string, value: string): void {
+  const lower = name.toLowerCase();
+  for (let at = headers.length - 1; at >= 0; at -= 1) if (headers[at]?.[0].toLowerCase() === lower) headers.splice(at, 1);
+  headers.push([name, value]);
 }

@@ -3,7 +3,7 @@ import { Denial } from '#libs/core/errors.js';
 import { OUTBOUND_CODES, type Outbound, OutboundFailure, type OutboundResponse } from '#libs/core/outbound.js';
 import type { CredentialResolver } from '#libs/core/ports.js';
 import type { ToolResult } from '#libs/core/result.js';
-import { type AppliedCredential, gatherCredentials, scrub, withoutSecrets } from '#libs/backends/http/credentials.js';
+import { type AppliedCredential, certificateOf, gatherCredentials, mayRenew, scrub, secretsOf, withoutSecrets } from '#libs/backends/http/credentials.js';
 
 /** An HTTP request, complete but for the framing that the connection adds. */
 export interface BuiltRequest {
@@ -31,7 +31,7 @@ export interface BackendSpan {
 }
 
 /** What a backend answered, without the secrets that its request carried. */
-export interface HttpAnswer { readonly response: OutboundResponse; readonly latencyMs: number }
+export interface HttpAnswer { readonly response: OutboundResponse; readonly latencyMs: number; /** Requests that it took. */ readonly attempts: number }
 
 /** The alternatives of credential slots that one call may use, and the request once they are known. */
 export interface HttpCall {
@@ -47,22 +47,23 @@ export class HttpCaller {
 
   /**
    * The backend's answer whatever its status, as `read` makes it; or, where there was none, what the caller is told of that. No credential is in any
-   * text. Written without `async`: every call passes here, and each such function costs it a microsecond.
+   * text. A 401 on a credential that can be had anew is asked once more, with a new one. Written without `async`: every call passes here, and each such function costs it a microsecond.
    */
   send<T>(call: ValidatedCall, http: HttpCall, read: (answer: HttpAnswer) => T): Promise<T | BackendAnswer | Denial>;
   send(call: ValidatedCall, http: HttpCall): Promise<HttpAnswer | BackendAnswer | Denial>;
-  send(call: ValidatedCall, { security, build }: HttpCall, read: (answer: HttpAnswer) => unknown = itself): Promise<unknown> {
+  send(call: ValidatedCall, http: HttpCall, read: (answer: HttpAnswer) => unknown = itself): Promise<unknown> {
     try {
-      const gathered = gatherCredentials(this.options.credentials, call, security);
-      if (gathered instanceof Promise) return gathered.then((credentials) => (credentials instanceof Denial ? credentials : this.#request(call, build, { credentials, read })));
-      return gathered instanceof Denial ? Promise.resolve(gathered) : this.#request(call, build, { credentials: gathered, read });
+      const gathered = gatherCredentials(this.options.credentials, call, http.security);
+      if (gathered instanceof Promise) return gathered.then((credentials) => (credentials instanceof Denial ? credentials : this.#request(call, http, { credentials, read })));
+      return gathered instanceof Denial ? Promise.resolve(gathered) : this.#request(call, http, { credentials: gathered, read });
     } catch (failure) {
       return Promise.reject(failure instanceof Error ? failure : new Error(String(failure)));
     }
   }
 
-  #request(call: ValidatedCall, build: HttpCall['build'], { credentials, read }: { readonly credentials: readonly AppliedCredential[]; readonly read: (answer: HttpAnswer) => unknown }): Promise<unknown> {
-    const request = build(credentials);
+  /** `spentMs`: in the try before, whose credential was not taken; undefined: this is the first. */
+  #request(call: ValidatedCall, http: HttpCall, { credentials, read, spentMs }: { readonly credentials: readonly AppliedCredential[]; readonly read: (answer: HttpAnswer) => unknown; readonly spentMs?: number }): Promise<unknown> {
+    const request = http.build(credentials);
     if (request instanceof Denial) return Promise.resolve(request);
     const { outbound, maxResponseBytes: maxBytes, startSpan, onBackendRequest } = this.options;
     const span = startSpan?.(call, request);
@@ -73,16 +74,21 @@ export class HttpCaller {
       span?.end({ ...(statusCode === 0 ? {} : { statusCode }), ...(error === undefined ? {} : { error }) });
     };
     const { url, method, headers, body } = request;
+    const clientCertificate = credentials.length === 0 ? undefined : certificateOf(credentials);
     return outbound.request({
-      url, method, headers, timeoutMs: call.target.timeoutMs, signal: call.exchange.cancellation ?? call.exchange.signal,
-      ...(body === undefined ? undefined : { body }), ...(maxBytes === undefined ? undefined : { maxBytes }),
+      url, method, headers, timeoutMs: spentMs === undefined ? call.target.timeoutMs : Math.max(1, Math.floor(call.target.timeoutMs - spentMs)), signal: call.exchange.cancellation ?? call.exchange.signal,
+      ...(body === undefined ? undefined : { body }), ...(maxBytes === undefined ? undefined : { maxBytes }), ...(clientCertificate === undefined ? undefined : { clientCertificate }),
     }).then((response) => {
       ended(response.status);
-      return read({ response: credentials.length === 0 ? response : withoutSecrets(response, credentials), latencyMs: performance.now() - startedAt });
+      const latencyMs = performance.now() - startedAt + (spentMs ?? 0);
+      const answer: HttpAnswer = { response: credentials.length === 0 ? response : withoutSecrets(response, credentials), latencyMs, attempts: spentMs === undefined ? 1 : 2 };
+      if (response.status !== 401 || spentMs !== undefined || credentials.length === 0 || latencyMs >= call.target.timeoutMs || !mayRenew(this.options.credentials, credentials)) return read(answer);
+      return Promise.resolve(gatherCredentials(this.options.credentials, call, http.security))
+        .then((renewed) => (renewed instanceof Denial ? read(answer) : this.#request(call, http, { credentials: renewed, read, spentMs: latencyMs })));
     }, (failure: unknown) => {
       if (!(failure instanceof OutboundFailure)) { ended(0); throw failure; }
       ended(0, failure.kind);
-      const secrets = credentials.map(({ secret }) => secret);
+      const secrets = secretsOf(credentials);
       if (failure.kind === 'aborted') return new Denial({ code: 'CANCELLED', message: 'The call was cancelled.', reason: scrub(failure.message, secrets) });
       return failed(failure.kind, scrub(failure.message, secrets), performance.now() - startedAt);
     });

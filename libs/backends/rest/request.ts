@@ -165,6 +165,7 @@ function headersOf(call: { binding: RestBinding; plan: Plan; credentials: readon
   for (const { slot, secret } of credentials) {
     if (slot.type === 'bearer') headers.push(['authorization', `Bearer ${secret}`]);
     else if (slot.type === 'basic') headers.push(['authorization', `Basic ${Buffer.from(secret).toString('base64')}`]);
+    else if (slot.type === 'certificate') continue;
     else if (slot.in === 'cookie') {
       cookies = cookies.filter((pair) => !pair.startsWith(`${slot.name}=`));
       cookies.push(`${slot.name}=${secret}`);

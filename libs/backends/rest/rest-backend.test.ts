@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
-import type { CredentialReference, CredentialSlot, RestBinding, RestParameter } from '#libs/core/rest-binding.js';
+import type { CredentialReference, SecretReference, CredentialSlot, RestBinding, RestParameter } from '#libs/core/rest-binding.js';
 import type { ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import { tenantSlug } from '#libs/core/tenant.js';
@@ -200,7 +200,7 @@ const bound = (...names: string[]): Record<string, CredentialReference> => Objec
 
 describe('credentials', () => {
   const slots: Record<string, CredentialSlot> = { token: { type: 'bearer' }, key: { type: 'apiKey', in: 'query', name: 'api_key' }, user: { type: 'basic' } };
-  const resolver = { resolve: async (_tenant: unknown, { name }: CredentialReference) => (name === 'gone' ? new Denial({ code: 'CREDENTIAL_MISSING', message: 'not set' }) : `s3cret-${name}`) };
+  const resolver = { resolve: async (_tenant: unknown, { name }: SecretReference) => (name === 'gone' ? new Denial({ code: 'CREDENTIAL_MISSING', message: 'not set' }) : `s3cret-${name}`) };
 
   it.each([
     { name: 'the first alternative that is bound', security: [['token'], ['key']], credentials: bound('key'), url: '/pets?api_key=s3cret-key', authorization: undefined },

@@ -23,9 +23,9 @@ export class RestBackend implements Backend {
     return this.#http.send(call, { security: binding.security, build: (credentials) => buildRequest(binding, call.api, call.input, { credentials }) }, (answer) => this.#answer(call, answer));
   }
 
-  #answer(call: ValidatedCall, { response, latencyMs }: HttpAnswer): BackendAnswer {
+  #answer(call: ValidatedCall, { response, latencyMs, attempts }: HttpAnswer): BackendAnswer {
     const { result, value } = answerOf(response, `stoa://tool/${call.target.name}/answer`);
-    const answer = (checked: ToolResult): BackendAnswer => ({ result: checked, outcome: checked.isError ? 'error' : 'success', latencyMs, bytes: response.body.byteLength });
+    const answer = (checked: ToolResult): BackendAnswer => ({ result: checked, outcome: checked.isError ? 'error' : 'success', latencyMs, bytes: response.body.byteLength, attempts });
     if (result.isError || call.target.outputSchema === undefined || !this.options.checkOutput) return answer(result);
     const wrong = value === undefined ? 'it is not JSON' : this.options.checkOutput(call.target, value.json);
     if (wrong === undefined) return answer(result);

@@ -33,11 +33,24 @@ const Options = {
   dryRun: z.boolean().default(false).meta({ description: 'Convert and compare, publish nothing.' }),
 };
 
-export const CredentialBody = z.strictObject({
+const Secret = z.strictObject({
   from: z.enum(['environment', 'file']),
   name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, hyphens or underscores, not starting with a dot or hyphen'),
 }).refine(isCredentialReference, { path: ['name'], message: 'of an environment variable must be letters, digits, hyphens and underscores, starting with a letter or digit' })
-  .meta({ id: 'CredentialReference', description: 'Where the gateway finds the secret: never the secret itself.' });
+  .meta({ id: 'SecretReference', description: 'Where the gateway finds the secret: never the secret itself.' });
+const TokenClient = {
+  clientId: text(255).min(1),
+  secret: Secret.meta({ description: 'Of the client.' }),
+  authentication: z.enum(['basic', 'post']).optional().meta({ description: 'How the client proves itself at the token endpoint (RFC 6749 §2.3.1). Default `basic`.' }),
+  scope: text(2000).min(1).optional().meta({ description: 'Scopes separated by spaces.' }),
+  audience: text(2000).min(1).optional(),
+  resource: text(2000).min(1).optional().meta({ description: 'RFC 8707.' }),
+};
+export const CredentialBody = z.discriminatedUnion('from', [
+  Secret,
+  z.strictObject({ from: z.literal('client-credentials'), tokenUrl: HttpUrl, ...TokenClient }).meta({ id: 'ClientCredentialsReference', description: 'A token of the gateway\'s own client (RFC 6749 §4.4), fetched when needed and kept until shortly before its end.' }),
+  z.strictObject({ from: z.literal('token-exchange'), ...TokenClient }).meta({ id: 'TokenExchangeReference', description: 'A token on behalf of each caller (RFC 8693), exchanged for the caller\'s own at the token endpoint of the issuer that proved it. Needs TOKEN_EXCHANGE_ENABLED.' }),
+]).meta({ id: 'CredentialReference', description: 'Where a credential comes from at call time.' });
 export type CredentialBody = z.infer<typeof CredentialBody>;
 
 export const ImportBody = z.strictObject({

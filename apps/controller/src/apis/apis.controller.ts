@@ -2,6 +2,7 @@ import { Body, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Req, Res,
 import { ApiOkResponse, ApiProduces } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiRecord, ControlStore } from '#libs/core/control-store.js';
+import { STANDING_SLOTS } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { AdminController, Describe } from '../http/admin-controller.js';
 import { ApiNameField, SlotField, TenantSlugField } from '../http/fields.js';
@@ -87,7 +88,7 @@ export class ApisController {
   }
 
   @Put(':api/credentials/:slot')
-  @Describe('Say where the gateway finds a credential that the document asks for', { 200: RevisionAnswer })
+  @Describe('Say where the gateway finds a credential that the document asks for, or one that every API may have: `gateway`, `client-certificate`', { 200: RevisionAnswer })
   async setCredential(
     @Param('tenant', TENANT) tenant: TenantSlug, @Param('api', API) name: string, @Param('slot', { schema: SlotField }) slot: string, @Body({ schema: CredentialBody }) body: CredentialBody,
   ): Promise<{ revision: number }> {
@@ -113,8 +114,8 @@ export class ApisController {
 
   async #slot(tenant: TenantSlug, name: string, slot: string): Promise<ApiRecord> {
     const api = await this.#known(tenant, name);
-    const slots = Object.keys(api.slots);
-    if (!slots.includes(slot)) throw notFound('Credential slot', `${slot}; the document of ${name} declares ${slots.length === 0 ? 'none' : slots.join(', ')}`);
+    const slots = [...new Set([...Object.keys(api.slots), ...Object.keys(STANDING_SLOTS)])];
+    if (!slots.includes(slot)) throw notFound('Credential slot', `${slot}; ${name} has ${slots.join(', ')}`);
     return api;
   }
 }

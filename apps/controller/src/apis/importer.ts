@@ -3,7 +3,7 @@ import type { Admission, DescribeContext } from '#libs/core/admission.js';
 import { type ApiKind, type Connection, kindOf } from '#libs/core/api-kind.js';
 import { type ApiDraft, type ApiPublication, type ApiRecord, type ApiSource, type ControlStore, type ToolRecord } from '#libs/core/control-store.js';
 import type { ConversionOptions, ConvertedDocument, ConvertedTool, NamingOptions, OperationSelector, ToolDefaults } from '#libs/core/conversion.js';
-import type { CredentialReference } from '#libs/core/rest-binding.js';
+import { type CredentialReference, slotNamed } from '#libs/core/rest-binding.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { notFound, Problem, problemOf } from '../http/problem.js';
 import { TenantLock } from '../http/tenant-lock.js';
@@ -143,7 +143,7 @@ export class Importer {
   }
 
   async #withCredentials(tenant: TenantSlug, { api, revision }: ApiPublication, credentials: ImportRequest['credentials'] = {}): Promise<{ readonly api: ApiRecord; readonly revision: number }> {
-    const given = Object.entries(credentials).filter(([slot]) => Object.hasOwn(api.slots, slot));
+    const given = Object.entries(credentials).filter(([slot]) => slotNamed(api.slots, slot) !== undefined);
     let latest = revision;
     for (const [slot, reference] of given) ({ revision: latest } = await this.#store.setCredential(tenant, api.name, slot, reference));
     return { revision: latest, api: given.length === 0 ? api : await this.#known(tenant, api.name) };
