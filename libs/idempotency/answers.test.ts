@@ -22,10 +22,11 @@ answersContract('PGlite', async () => {
   return { answers: storedAnswers(sqlDatabase(database), time.now), wait: time.wait, close: async () => { await database.close(); await remove(); } };
 });
 
+const key = (tenant: string, at: number) => tenantKey(tenantSlug(tenant)!, `k${at}`);
+
 describe('answers in memory', () => {
   it('are bounded for each tenant: a busy one drops its own oldest and nobody else\'s', async () => {
     const answers = memoryAnswers(() => 1, { most: 3 });
-    const key = (tenant: string, at: number) => tenantKey(tenantSlug(tenant)!, `k${at}`);
     await answers.take(key('globex', 0), 'a', 'd', 1000);
     for (let at = 0; at < 5; at += 1) await answers.take(key('acme', at), 'a', 'd', 1000);
     expect(await answers.take(key('globex', 0), 'b', 'd', 1000)).toBeDefined();

@@ -81,7 +81,7 @@ function keptOf({ reached: { callId, answer, result }, denial }: Ending): KeptAn
 }
 
 const factsOf = ({ code, message, issues, backendStatus }: Denial): DenialFacts => ({ code, message, ...(issues ? { issues } : {}), ...(backendStatus === undefined ? {} : { backendStatus }) });
-const conflict = (message: string, retryAfterSeconds?: number): Denial => new Denial({ code: 'IDEMPOTENCY_CONFLICT', message, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
+const conflict = (message: string, retryAfterSeconds?: number): Denial => new Denial({ code: 'IDEMPOTENCY_CONFLICT', message, reason: message, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) });
 
 const keyOf = ({ principal: { tenant, issuer, subject, clientId } }: ValidatedCall, key: string): TenantKey => tenantKey(tenant ?? ('-' as TenantSlug), hash('sha256', JSON.stringify([issuer, subject, clientId, key]), 'base64url'));
 const digestOf = (call: ValidatedCall): string => hash('sha256', JSON.stringify([call.kind, call.name, call.arguments ?? null], sortedKeys), 'base64url');

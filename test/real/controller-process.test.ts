@@ -115,7 +115,7 @@ describe('the controller process', () => {
       await postgres.stop();
       isUp = false;
       const ready = await fetch(`${base}/ready`);
-      expect([ready.status, await ready.json()]).toEqual([503, expect.objectContaining({ status: 'not_ready', checks: { app_ready: true, database: false, issuer_keys: true }, reasons: { database: expect.any(String) as unknown } })]);
+      expect([ready.status, await ready.json()]).toEqual([503, expect.objectContaining({ status: 'not_ready', checks: { app_ready: true, database: false, issuer_keys: true, policy: true }, reasons: { database: expect.any(String) as unknown } })]);
       expect((await fetch(`${base}/live`)).status).toBe(200);
       const refused = await ask('GET', '/tenants', root);
       expect([refused.status, await refused.json()]).toEqual([503, { detail: 'The service is temporarily unavailable.' }]);

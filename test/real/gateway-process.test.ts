@@ -98,7 +98,7 @@ describe('gateway and controller as two processes on Postgres', () => {
     (await (await fetch(`${base}/mcp/v1/tools`, { headers: { authorization } })).json() as { tools: { name: string; tenant_id: string | null }[] }).tools.flatMap(({ name, tenant_id }) => (tenant_id === null ? [] : [name]));
 
   it('says at its start what it runs without', async () => {
-    expect(await line(gateway, 'gateway listening')).toMatchObject({ policy: 'open', off: ['rate limits', 'redaction', 'tracing'], version: expect.any(String) });
+    expect(await line(gateway, 'gateway listening')).toMatchObject({ policy: 'open', off: ['tracing'], version: expect.any(String) });
   });
 
   it('an import is callable within a second, by its own tenant alone, and its credential is seen by the backend alone', async () => {

@@ -77,7 +77,7 @@ async function withClient(principal: Principal, io: Io, use: (client: Client) =>
   };
   const hint = (): string => `${callId === undefined ? '' : `call ${callId}, `}request ${requestId}: npx stoa explain ${callId ?? requestId} --tenant ${principal.tenant}`;
   try {
-    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) }, fetch: heard, requestInit: { headers: { 'x-request-id': requestId, ...(principal.idempotencyKey === undefined ? {} : { 'idempotency-key': principal.idempotencyKey }) } } }));
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${connection.url}/mcp`), { authProvider: { token: () => Promise.resolve(token) }, fetch: heard, requestInit: { headers: { 'x-request-id': requestId, 'x-consumer-id': 'stoa-cli', ...(principal.idempotencyKey === undefined ? {} : { 'idempotency-key': principal.idempotencyKey }) } } }));
     const code = await use(client);
     if (code !== 0 || principal.verbose === true) io.err(hint());
     return code;

@@ -6,7 +6,7 @@ import { type AdminClient, CommandError } from './client.js';
 const CALL_ID = /^[0-9a-f]{15}-[1-9]\d{0,15}$/;
 const Page = z.object({ entries: z.array(z.object({ id: z.string(), entry: z.string(), tool: z.string(), outcome: z.string(), why: z.string() })), nextCursor: z.string().nullable() });
 type Entry = z.infer<typeof Page>['entries'][number];
-const Tenants = z.array(z.object({ slug: z.string() }).loose());
+const Tenants = z.object({ tenants: z.array(z.object({ slug: z.string() })) });
 
 /**
  * How often a backend has seen each call: a line is a call id (its header `x-stoa-call-id`), or a JSON object with `call_id`. Throws a
@@ -36,7 +36,7 @@ export interface Compared { readonly compared: number; /** A line each. */ reado
 
 /** The backend's count beside the ledger's. A tool is compared when the backend has a receipt of it: other tools have other backends. */
 export async function compareReceipts(admin: AdminClient, receipts: ReadonlyMap<string, number>, { tenant, since }: { readonly tenant: string | undefined; readonly since: string }): Promise<Compared> {
-  const tenants = tenant === undefined ? Tenants.parse(await admin.call('GET', '/tenants')).map(({ slug }) => slug) : [tenant];
+  const tenants = tenant === undefined ? Tenants.parse(await admin.call('GET', '/tenants')).tenants.map(({ slug }) => slug) : [tenant];
   const entries = new Map<string, Entry>();
   for (const one of tenants) for await (const entry of entriesOf(admin, one, since)) if (entry.entry === 'charge') entries.set(entry.id, entry);
   const tools = new Set([...receipts.keys()].flatMap((id) => entries.get(id)?.tool ?? []));
