@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { type Admin, ConfigResourceTypes } from 'kafkajs';
+import kafkajs, { type Admin } from 'kafkajs';
 import { type Admission, AdmissionError, type DescribeContext } from '#libs/core/admission.js';
 import type { Connection } from '#libs/core/api-kind.js';
 import type { ConversionOptions, ConvertedDocument } from '#libs/core/conversion.js';
@@ -130,7 +130,7 @@ async function factsOf(admin: Admin, names: readonly string[]): Promise<readonly
 /** Brokers that do not let this credential read configurations leave them out. */
 export async function configsOf(admin: Admin, names: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
   try {
-    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: CONFIGS })) });
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name, configNames: CONFIGS })) });
     return new Map(resources.map(({ resourceName, configEntries }) => [resourceName, Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue] as const).toSorted(([a], [b]) => (a < b ? -1 : 1)))]));
   } catch (failure) {
     if (/AUTHORIZATION_FAILED/.test(faultOf(failure).kafkaError ?? '')) return new Map();
