@@ -4,5 +4,5 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { conditions: ['stoa-source'] },
   ssr: { resolve: { conditions: ['stoa-source'] } },
-  test: { include: ['test/real/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 300_000, fileParallelism: false },
+  test: { include: ['test/{real,compose,image}/**/*.test.ts', 'test/proof/*.proof.ts'], testTimeout: 60_000, hookTimeout: 300_000, fileParallelism: false },
 });
