@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { ConfigurationRow } from '#libs/configuration/describe.js';
 
@@ -13,6 +14,8 @@ registerHooks({
   resolve: (specifier, context, next) => next(/^\.\.?\/.*\.js$/.test(specifier) && context.parentURL?.endsWith('.ts') === true ? specifier.replace(/\.js$/, '.ts') : specifier, context),
 });
 const { describeConfig } = await import('#libs/configuration/describe.js');
+const { customResourceDefinition } = await import('#libs/kubernetes/custom-resource-definition.js');
+const { RESOURCES } = await import('#libs/kubernetes/resources.js');
 
 const ROOT = join(import.meta.dirname, '..');
 const PROCESSES = [
@@ -51,7 +54,10 @@ function table(rows: readonly ConfigurationRow[]): string {
     `| \`${row.env}\` | ${cell(row.type)} | ${row.required ? '**required**' : row.default === undefined ? '' : `\`${cell(row.default)}\``} | ${cell(row.description)} |`)].join('\n');
 }
 
-const made: Readonly<Record<string, string>> = { 'docs/configuration.md': await configurationPage() };
+/** The chart's CustomResourceDefinitions, from the objects that the controller reads with. */
+const definitions = Object.fromEntries(RESOURCES.map((resource) => [`charts/stoa-platform/crds/${resource.plural}.yaml`, `# Made by \`npm run generate\`. Do not edit.\n${stringify(customResourceDefinition(resource), { lineWidth: 0 })}`]));
+
+const made: Readonly<Record<string, string>> = { 'docs/configuration.md': await configurationPage(), ...definitions };
 const check = process.argv.includes('--check');
 let stale = 0;
 for (const [file, content] of Object.entries(made)) {

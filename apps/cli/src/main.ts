@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   request: { about: 'print the HTTP request that a call would send', load: () => import('./request.js').then((m) => ({ run: m.requestCommand, help: m.REQUEST_HELP })) },
   audit: { about: 'verify an export of the audit trail, offline', load: () => import('./audit.js').then((m) => ({ run: m.auditCommand, help: m.AUDIT_HELP })) },
   doctor: { about: 'find out why an MCP client cannot sign in to a server', load: () => import('./doctor.js').then((m) => ({ run: m.doctorCommand, help: m.DOCTOR_HELP })) },
+  k8s: { about: 'make custom resources for Kubernetes of a document', load: () => import('./k8s.js').then((m) => ({ run: m.k8sCommand, help: m.K8S_HELP })) },
   corpus: { about: 'convert every document below a folder and count', load: () => import('./corpus.js').then((m) => ({ run: m.corpusCommand, help: m.CORPUS_HELP })) },
 };
 
