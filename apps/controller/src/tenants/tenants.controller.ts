@@ -67,3 +67,6 @@ export class TenantsController {
     await this.locks.run(tenant, () => this.#store.deleteTenant(tenant));
   }
 }
+
+/** Without what was left out. */
+const given = (quotas: NonNullable<TenantEdit['quotas']>): TenantQuotas => Object.fromEntries(Object.entries(quotas).filter(([, value]) => value !== undefined));
