@@ -3,7 +3,7 @@ import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { KafkaPayload } from '#libs/core/kafka-binding.js';
 import { AvroCodec, PayloadProblem } from '#libs/backends/kafka/avro-payload.js';
 import type { JsonSchemaPool, SchemaSource } from '#libs/backends/kafka/json-schema-pool.js';
-import { compileProtoText, ProtobufCodec, protobufSchema } from '#libs/backends/kafka/protobuf-payload.js';
+import { compileProtoText, messagesIn, ProtobufCodec, protobufSchema } from '#libs/backends/kafka/protobuf-payload.js';
 
 /** How values of a topic are written, and the JSON Schema of what a caller gives for them. */
 export interface DefinedPayload { readonly payload: KafkaPayload; readonly schema: JsonSchema; readonly notes: readonly VerdictReason[] }
@@ -31,7 +31,8 @@ export function definePayload({ type, schema: text, references }: SchemaText, po
     return { payload: { format: 'json', ...frame, ...(framed && schemaId === undefined ? { schema: text } : {}) }, schema: pool.translate(root, { root, others }, name), notes };
   }
   const descriptors = compileProtoText(text, references, name);
-  const { messages: [message, ...more] } = new ProtobufCodec(descriptors, framed);
+  const [first = '', ...more] = messagesIn(text);
+  const message = new ProtobufCodec(descriptors, framed).message(first);
   if (message === undefined) throw new PayloadProblem('declares no message');
   return {
     payload: { format: 'protobuf', ...frame, schema: Buffer.from(descriptors).toString('base64'), message: message.typeName, indexes: [0] }, schema: protobufSchema(message, name, pool.definitions),

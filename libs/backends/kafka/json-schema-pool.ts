@@ -18,7 +18,8 @@ const MAX_DEPTH = 200;
 /** JSON Schemas of the drafts 4 to 2020-12 into the dialect of tools (2020-12), with what they refer to in one pool of definitions. */
 export class JsonSchemaPool {
   readonly #keys = new Map<unknown, string>();
-  constructor(readonly definitions: Record<string, JsonSchema>) {}
+  readonly definitions: Record<string, JsonSchema>;
+  constructor(definitions: Record<string, JsonSchema>) { this.definitions = definitions; }
 
   /** Throws `PayloadProblem` for what cannot be followed. `name`: how definitions begin. */
   translate(schema: unknown, source: SchemaSource, name: string): JsonSchema { return this.#one(schema, { source, name, depth: 0 }); }

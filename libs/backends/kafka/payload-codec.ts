@@ -1,6 +1,6 @@
 import type { KafkaCluster, KafkaPayload } from '#libs/core/kafka-binding.js';
 import { AvroCodec, bytesOf, PayloadProblem } from '#libs/backends/kafka/avro-payload.js';
-import { compileProtoText, ProtobufCodec } from '#libs/backends/kafka/protobuf-payload.js';
+import { compileProtoText, messagesIn, ProtobufCodec } from '#libs/backends/kafka/protobuf-payload.js';
 import { type RegistryAccess, RegistryProblem, type SchemaRegistry } from '#libs/backends/kafka/registry.js';
 
 /** A value as JSON text, and how it was read. */
@@ -96,7 +96,7 @@ function decoderOf({ type, schema, references }: { readonly type: 'AVRO' | 'JSON
   try {
     if (type === 'JSON') return { encoding: 'json', decode: jsonText };
     if (type === 'AVRO') { const codec = new AvroCodec(schema, references.map((one) => one.schema)); return { encoding: 'avro', decode: (bytes) => JSON.stringify(codec.decode(bytes)) }; }
-    const codec = new ProtobufCodec(compileProtoText(schema, references, `schema ${id}`), true);
+    const codec = new ProtobufCodec(compileProtoText(schema, references, `schema ${id}`), true, messagesIn(schema));
     return { encoding: 'protobuf', decode: (bytes) => JSON.stringify(codec.decode(bytes)) };
   } catch { return undefined; }
 }

@@ -26,14 +26,31 @@ export function compileProtoText(schema: string, references: readonly { readonly
   } finally { rmSync(folder, { recursive: true, force: true }); }
 }
 
+/** Full names of the messages at the top of a `.proto` text, in its order: what the indexes of Confluent's wire format count. */
+export function messagesIn(schema: string): readonly string[] {
+  // Comments and texts hold words and braces that mean nothing.
+  const bare = schema.replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, ' ');
+  const pkg = /(?:^|[;}\s])package\s+([\w.]+)\s*;/.exec(bare)?.[1];
+  const names: string[] = [];
+  let depth = 0;
+  for (const [token, name] of bare.matchAll(/[{}]|\bmessage\s+(\w+)\s*(?=\{)/g)) {
+    if (token === '{') depth += 1;
+    else if (token === '}') depth -= 1;
+    else if (depth === 0 && name !== undefined) names.push(pkg === undefined ? name : `${pkg}.${name}`);
+  }
+  return names;
+}
+
 /** Protobuf payloads as ProtoJSON. */
 export class ProtobufCodec {
-  readonly #registry: FileRegistry;
   readonly #framed: boolean;
-  constructor(descriptors: Uint8Array, framed: boolean) { this.#framed = framed; this.#registry = readDescriptorSet(descriptors, 'the payload\'s schema'); }
+  readonly #registry: FileRegistry;
+  readonly #top: readonly string[];
+  /** `top`: what `messagesIn` says of its text; needed to read what is framed. */
+  constructor(descriptors: Uint8Array, framed: boolean, top: readonly string[] = []) { this.#framed = framed; this.#top = top; this.#registry = readDescriptorSet(descriptors, 'the payload\'s schema'); }
 
-  /** The file's messages at the top, in its order. */
-  get messages(): readonly DescMessage[] { return [...this.#registry.files].find(({ proto }) => proto.name.endsWith(MAIN))?.messages ?? []; }
+  /** Undefined: the schema has no message of this full name. */
+  message(name: string): DescMessage | undefined { return this.#registry.getMessage(name); }
 
   /** The message, with its indexes before it where it is framed. Throws `PayloadProblem`. */
   encode(name: string, indexes: readonly number[], value: unknown): Buffer {
@@ -54,7 +71,7 @@ export class ProtobufCodec {
 
   #at(indexes: readonly number[]): DescMessage | undefined {
     let found: DescMessage | undefined;
-    for (const [depth, index] of indexes.entries()) found = depth === 0 ? this.messages[index] : found?.nestedMessages[index];
+    for (const [depth, index] of indexes.entries()) found = depth === 0 ? this.#registry.getMessage(this.#top[index] ?? '') : found?.nestedMessages[index];
     return found;
   }
 }

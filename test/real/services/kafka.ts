@@ -13,6 +13,8 @@ const POM = path.join(import.meta.dirname, 'kafka-pom.xml');
 export interface KafkaBroker {
   /** `host:port` */
   readonly address: string;
+  /** `host:port` of the listener that wants TLS and a user; undefined: there is none. */
+  readonly secure: string | undefined;
   /** Ends it at once (SIGKILL); its data stays. */
   kill(): Promise<void>;
   /** Starts it again at the same address with the same data, in about four seconds after a kill. */
@@ -22,7 +24,7 @@ export interface KafkaBroker {
 }
 
 /** The broker's jars from Maven Central, fetched once into `~/.cache/stoa-test` (43 MB, about 15 s). Needs mvn and Java 17 or later. */
-async function libraries(): Promise<string> {
+export async function kafkaLibraries(): Promise<string> {
   const cache = process.env['STOA_CACHE'] ?? path.join(homedir(), '.cache', 'stoa-test');
   const home = path.join(cache, `kafka-${KAFKA}`);
   await mkdir(cache, { recursive: true });
@@ -32,18 +34,22 @@ async function libraries(): Promise<string> {
   return home;
 }
 
+/** Who may come in by the second listener, by PLAIN or SCRAM-SHA-512; `pem`: its key and certificate. */
+export interface KafkaUser { readonly name: string; readonly password: string; readonly pem: { readonly key: string; readonly certificate: string } }
+
 /** A real Kafka broker (KRaft, one node, broker and controller) on loopback, in about three seconds. Topics are not created by themselves. */
-export async function startKafka(): Promise<KafkaBroker> {
-  const libs = await libraries();
+export async function startKafka(user?: KafkaUser): Promise<KafkaBroker> {
+  const libs = await kafkaLibraries();
   const folder = await mkdtemp(path.join(tmpdir(), 'stoa-kafka-'));
-  const [port, controller] = await freePorts();
+  const [port, controller, guarded] = await freePorts();
   const address = `127.0.0.1:${port}`;
+  const secure = user === undefined ? undefined : `127.0.0.1:${guarded}`;
   const log = path.join(folder, 'log4j2.properties');
   const properties = path.join(folder, 'server.properties');
   await writeFile(properties, [
     'process.roles=broker,controller', 'node.id=1', `controller.quorum.voters=1@127.0.0.1:${controller}`,
-    `listeners=PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controller}`, `advertised.listeners=PLAINTEXT://${address}`,
-    'controller.listener.names=CONTROLLER', 'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT', `log.dirs=${path.join(folder, 'data')}`,
+    `listeners=PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controller}${secure === undefined ? '' : `,SECURE://${secure}`}`, `advertised.listeners=PLAINTEXT://${address}${secure === undefined ? '' : `,SECURE://${secure}`}`,
+    'controller.listener.names=CONTROLLER', 'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL', ...secured(user), `log.dirs=${path.join(folder, 'data')}`,
     'auto.create.topics.enable=false', 'num.partitions=1', 'offsets.topic.num.partitions=4', 'offsets.topic.replication.factor=1',
     'transaction.state.log.num.partitions=4', 'transaction.state.log.replication.factor=1', 'transaction.state.log.min.isr=1', 'group.initial.rebalance.delay.ms=0',
     // So that a broker that was killed may come back after 2 s and not after 9.
@@ -78,17 +84,28 @@ export async function startKafka(): Promise<KafkaBroker> {
   };
   const dispose = async (): Promise<void> => { await kill(); await rm(folder, { recursive: true, force: true }); };
   try {
-    await run('java', java('256m', 'kafka.tools.StorageTool', 'format', '-t', randomBytes(16).toString('base64url'), '-c', properties));
+    await run('java', java('256m', 'kafka.tools.StorageTool', 'format', '-t', randomBytes(16).toString('base64url'), '-c', properties, ...(user === undefined ? [] : ['--add-scram', `SCRAM-SHA-512=[name=${user.name},password=${user.password}]`])));
     await start();
   } catch (failure) { await dispose(); throw failure; }
-  return { address, kill, start, dispose };
+  return { address, secure, kill, start, dispose };
 }
 
-async function freePorts(): Promise<readonly [number, number]> {
-  const servers = await Promise.all([0, 1].map(() => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+function secured(user: KafkaUser | undefined): readonly string[] {
+  if (user === undefined) return [];
+  const line = (pem: string): string => pem.trim().replaceAll(/\r?\n/g, '\\n');
+  const module = 'org.apache.kafka.common.security';
+  return [
+    'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512', `listener.name.secure.plain.sasl.jaas.config=${module}.plain.PlainLoginModule required user_${user.name}="${user.password}";`,
+    `listener.name.secure.scram-sha-512.sasl.jaas.config=${module}.scram.ScramLoginModule required;`,
+    'ssl.keystore.type=PEM', `ssl.keystore.key=${line(user.pem.key)}`, `ssl.keystore.certificate.chain=${line(user.pem.certificate)}`,
+  ];
+}
+
+async function freePorts(): Promise<readonly [number, number, number]> {
+  const servers = await Promise.all([0, 1, 2].map(() => new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
     const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => { resolve(server); });
   })));
-  const [first, second] = servers.map((server) => { const at = server.address(); return at !== null && typeof at === 'object' ? at.port : 0; });
+  const [first, second, third] = servers.map((server) => { const at = server.address(); return at !== null && typeof at === 'object' ? at.port : 0; });
   await Promise.all(servers.map((server) => new Promise((resolve) => { server.close(resolve); })));
-  return [first ?? 0, second ?? 0];
+  return [first ?? 0, second ?? 0, third ?? 0];
 }
