@@ -3,6 +3,7 @@ import { type Outbound, OutboundFailure, type OutboundGuard, type OutboundReques
 import { Agent, type Dispatcher } from 'undici';
 import { type AllowList, parseAllowList } from './allow-list.js';
 import { admitted, canonicalHost, guardedConnector, refusedByName, type Resolve, systemResolve } from './connector.js';
+import { Deadlines } from './deadlines.js';
 import { ACCEPT_ENCODING, contentCoding, decompress } from './decode.js';
 import { StreamExchange } from './stream-exchange.js';
 
@@ -35,7 +36,7 @@ export interface Egress extends Outbound, OutboundStreams, OutboundGuard {
 const FRAMING_HEADERS = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive', 'te', 'trailer', 'upgrade', 'expect', 'proxy-connection', 'proxy-authorization']);
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;
 const ORIGIN = /^https?:\/\/[^/?#\\@\s]+$/i;
-const MAX_KNOWN_ORIGINS = 4_096;
+const MAX_KNOWN = 4_096;
 
 interface Origin { readonly origin: string; readonly refused: OutboundFailure | undefined }
 
@@ -59,7 +60,7 @@ export function createEgress(options: EgressOptions): Egress {
   const originOf = (prefix: string): Origin => {
     const known = origins.get(prefix);
     if (known) return known;
-    if (origins.size >= MAX_KNOWN_ORIGINS) origins.clear();
+    if (origins.size >= MAX_KNOWN) origins.clear();
     const made = parseOrigin(prefix, allow);
     origins.set(prefix, made);
     return made;
@@ -156,12 +157,23 @@ function parseOrigin(prefix: string, allow: AllowList): Origin {
   return { origin: url.origin, refused: refusedByName(allow, to) };
 }
 
+/** What a header is to us, by its name as it is written: few are, so they are remembered. */
+const kinds = new Map<string, 'framing' | 'encoding' | 'other'>();
+function kindOf(name: string): 'framing' | 'encoding' | 'other' {
+  let kind = kinds.get(name);
+  if (kind === undefined) {
+    const lower = name.toLowerCase();
+    kind = FRAMING_HEADERS.has(lower) ? 'framing' : lower === 'accept-encoding' ? 'encoding' : 'other';
+    if (kinds.size >= MAX_KNOWN) kinds.clear();
+    kinds.set(name, kind);
+  }
+  return kind;
+}
+
 function wrongRequest(request: OutboundRequest, rest: string): OutboundFailure | undefined {
   if (!METHOD.test(request.method) || request.method === 'CONNECT') return new OutboundFailure('invalid-request', 'The method cannot be sent');
   if (rest.includes('#') || rest.startsWith('\\')) return new OutboundFailure('invalid-request', 'The URL has a fragment or a backslash');
-  for (const [name] of request.headers) {
-    if (FRAMING_HEADERS.has(name) || FRAMING_HEADERS.has(name.toLowerCase())) return new OutboundFailure('invalid-request', `The header ${name} cannot be set`);
-  }
+  for (const [name] of request.headers) if (kindOf(name) === 'framing') return new OutboundFailure('invalid-request', `The header ${name} cannot be set`);
   return undefined;
 }
 
@@ -170,13 +182,15 @@ function flat(headers: OutboundRequest['headers']): string[] {
   let encoding = false;
   for (const [name, value] of headers) {
     list.push(name, value);
-    if (name.length === 15 && name.toLowerCase() === 'accept-encoding') encoding = true;
+    if (kindOf(name) === 'encoding') encoding = true;
   }
   if (!encoding) list.push('accept-encoding', ACCEPT_ENCODING);
   return list;
 }
 
 interface Settle { resolve(response: OutboundResponse): void; reject(failure: OutboundFailure): void }
+
+const deadlines = new Deadlines();
 
 /** One request and its answer, collected without streams: bodies are small, and capped. */
 class Exchange implements Dispatcher.DispatchHandler {
@@ -188,14 +202,14 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #bytes = 0;
   readonly #maxBytes: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   #firstByte: NodeJS.Timeout | undefined;
   readonly #firstByteMs: number | undefined;
 
   constructor(private readonly request: OutboundRequest, defaults: { maxBytes: number; firstByteMs: number | undefined }, private readonly settle: Settle) {
     this.#maxBytes = request.maxBytes ?? defaults.maxBytes;
     this.#firstByteMs = defaults.firstByteMs;
-    this.#timer = setTimeout(() => this.fail(new OutboundFailure('timeout', `No complete answer within ${request.timeoutMs} ms`)), request.timeoutMs);
+    this.#timer = deadlines.watch(this, request.timeoutMs);
     request.signal?.addEventListener('abort', this.#aborted);
     if (request.signal?.aborted) this.#aborted();
   }
@@ -262,11 +276,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   #end(): void {
     this.done = true;
     this.#chunks = [];
-    clearTimeout(this.#timer);
+    deadlines.forget(this, this.#timer);
     clearTimeout(this.#firstByte);
     this.request.signal?.removeEventListener('abort', this.#aborted);
   }
 
+  expired(): void { this.fail(new OutboundFailure('timeout', `No complete answer within ${this.request.timeoutMs} ms`)); }
   #tooLarge(): void { this.fail(new OutboundFailure('too-large', `The backend's answer is larger than ${this.#maxBytes} bytes`)); }
   readonly #aborted = (): void => { this.fail(new OutboundFailure('aborted', 'Cancelled')); };
 }

@@ -57,7 +57,7 @@ class Watch {
   }
 }
 
-interface Watched { startedAt?: number }
+interface Watched { startedAt?: number; watch?: Watch }
 
 interface Equipment {
   readonly cors: CorsSettings | undefined;
@@ -73,8 +73,11 @@ export function equipServer(server: FastifyInstance, { lifecycle, metrics, logge
   const unmatched = new Watch('unmatched', metrics);
   server.addHook('onRoute', (route: RouteOptions) => { route.config = { ...route.config, watch: new Watch(endpointLabel(route.url), metrics) }; });
   server.addHook('onRequest', (request, reply, done) => {
-    (request as Watched).startedAt = performance.now();
     const { config } = request.routeOptions as { readonly config: FastifyContextConfig | undefined };
+    const watched = request as Watched;
+    watched.startedAt = performance.now();
+    // Fastify makes its route options anew each time that they are asked for.
+    watched.watch = config?.watch ?? unmatched;
     beginHead(reply, request.id, config?.ownHead === true);
     if (lifecycle.draining) addHeader(reply, 'connection', 'close');
     const running = config?.watch?.inProgress(request.method);
@@ -88,8 +91,7 @@ export function equipServer(server: FastifyInstance, { lifecycle, metrics, logge
   if (cors) addCors(server, cors);
 
   server.addHook('onResponse', (request, reply, done) => {
-    const { startedAt } = request as Watched;
-    const watch = (request.routeOptions as { readonly config: FastifyContextConfig | undefined }).config?.watch ?? unmatched;
+    const { startedAt, watch = unmatched } = request as Watched;
     const ms = startedAt === undefined ? 0 : performance.now() - startedAt;
     const status = reply.raw.statusCode;
     watch.answered(request.method, status, ms);

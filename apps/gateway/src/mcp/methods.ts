@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AuthenticatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
-import type { InputRequired } from '#libs/core/result.js';
+import type { CallResult, InputRequired } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import { tenantKey, type TenantSlug } from '#libs/core/tenant.js';
 import { mcpAnswer, RPC } from '../error-mapping.js';
@@ -58,7 +58,7 @@ const readResource: Method = (wire, turn) => {
 interface Asked { readonly kind: Target['kind']; readonly name: string; readonly args: Readonly<Record<string, unknown>> }
 
 /** The call line, and its result or denial as the era's answer. */
-async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
+function run(wire: Wire, turn: Turn, asked: Asked): void | Promise<void> {
   const { kind, name, args } = asked;
   const { exchange, principal, rpc } = turn;
   const { http } = exchange;
@@ -77,13 +77,20 @@ async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
     requestId: http.id, door: wire.era === 'modern' ? 'mcp' : 'mcp-legacy', principal, kind, name, arguments: args, exchange,
     traceparent: trace.traceparent, tracestate: trace.tracestate,
     consumer: typeof http.headers['x-consumer-id'] === 'string' ? http.headers['x-consumer-id'] : 'unknown',
-    startedAt: exchange.startedAt, ...keyed(meta, http.headers),
+    startedAt: exchange.startedAt, idempotencyKey: keyOf(meta, http.headers),
   };
-  const result = await wire.options.runCall(call);
-  exchange.call = call;
+  return wire.options.runCall(call).then((result) => {
+    exchange.call = call;
+    answerCall(wire, turn, { ...asked, retry }, result);
+  });
+}
+
+function answerCall(wire: Wire, turn: Turn, asked: Asked & { readonly retry: boolean }, result: CallResult | Denial): void {
+  const { exchange, rpc } = turn;
+  const { kind, name, retry } = asked;
   if (result instanceof Denial && result.confirmation && wire.era === 'modern') return askForInput(wire, turn, asked, agreementAsked(result.confirmation));
   if (result instanceof Denial) {
-    const answer = mcpAnswer(result, { era: wire.era, kind, name, requestId: http.id });
+    const answer = mcpAnswer(result, { era: wire.era, kind, name, requestId: exchange.http.id });
     if (answer.as === 'tool-error') exchange.answer(answer.status, rpcResult(rpc.id, toolErrorJson(answer, wire.tails)), answer.headers);
     else fail(wire, turn, { ...answer, data: answer.data });
   } else if (result.type === 'input_required') {
@@ -96,11 +103,11 @@ async function run(wire: Wire, turn: Turn, asked: Asked): Promise<void> {
 }
 
 /** The caller's `Idempotency-Key`: in the message, where several may share a connection, else the header. One that is too long stays too long. */
-function keyed(meta: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): { readonly idempotencyKey?: string } {
+function keyOf(meta: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined {
   const key = (isRecord(meta) ? meta['dev.gostoa/idempotency-key'] : undefined) ?? headers['idempotency-key'];
-  return key === undefined || key === '' ? NO_KEY : { idempotencyKey: typeof key === 'string' ? key.slice(0, 256) : ' ' };
+  if (key === undefined || key === '') return undefined;
+  return typeof key === 'string' ? key.slice(0, 256) : ' ';
 }
-const NO_KEY = {};
 
 function traceOf(meta: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): { traceparent: string | undefined; tracestate: string | undefined } {
   const from = isRecord(meta) && typeof meta['traceparent'] === 'string' ? meta : headers;
