@@ -21,6 +21,8 @@ export interface McpAdmissionOptions {
 
 /** Of one question, and of all lists together. */
 const TIMEOUT_MS = 30_000;
+/** What callers can be asked for through the gateway: servers hide tools from those who cannot. */
+const CARRIED = { sampling: {}, elicitation: {}, roots: {} };
 const MAX_PAGES = 500;
 const MAX_ITEMS = 10_000;
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -71,7 +73,7 @@ export class McpAdmission implements Admission {
 
   async #ask(endpoint: McpEndpoint, { era, headers }: McpConnection, credentials: readonly AppliedCredential[], { tenant, signal }: DescribeContext): Promise<DescribedServer> {
     const upstream = this.options.upstreams.open({ tenant, api: '', endpoint, era, headers, credentials });
-    try { return await describeServer(upstream, { era: 'modern', capabilities: {}, session: 'admission', timeoutMs: TIMEOUT_MS, signal: signal ?? new AbortController().signal }); } finally { await upstream.close(); }
+    try { return await describeServer(upstream, { era: 'modern', capabilities: CARRIED, session: 'admission', timeoutMs: TIMEOUT_MS, signal: signal ?? new AbortController().signal }); } finally { await upstream.close(); }
   }
 
   async #secret({ tenant, credentials }: DescribeContext): Promise<string> {
