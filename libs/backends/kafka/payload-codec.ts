@@ -115,8 +115,17 @@ function jsonText(bytes: Buffer): string {
 function plainly(bytes: Buffer, format: KafkaPayload['format'] | undefined): ReadValue {
   const json = format === 'text' || format === 'bytes' ? undefined : attempt({ encoding: 'json', decode: jsonText }, bytes);
   if (json !== undefined) return json;
-  const text = format === 'bytes' ? undefined : attempt({ encoding: 'text', decode: (one) => JSON.stringify(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(one)) }, bytes);
+  const text = format === 'bytes' ? undefined : attempt({ encoding: 'text', decode: plainText }, bytes);
   return text ?? { json: JSON.stringify(bytes.toString('base64')), encoding: 'base64' };
+}
+
+/** Bytes that happen to be UTF-8 are no text for that. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F]/;
+function plainText(bytes: Buffer): string {
+  const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  if (CONTROL.test(text)) throw new PayloadProblem('is no text');
+  return JSON.stringify(text);
 }
 
 function bounded(map: Map<string, unknown>): void {
