@@ -6,7 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['stoa-source'] } },
   test: {
     include: ['{apps,libs,test,tools}/**/*.test.ts'],
-    exclude: ['test/real/**', '**/node_modules/**', 'dist/**'],
+    exclude: ['test/{real,compose,image}/**', '**/node_modules/**', 'dist/**'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['apps/**/*.ts', 'libs/**/*.ts'], exclude: ['**/*.test.ts', '**/main.ts', 'libs/state/generated/**'] },
