@@ -1,7 +1,6 @@
 import type { ChainFact } from '#libs/audit/call-fact.js';
-import { type AuditFact, type ChainHead, emptyChain, extend } from '#libs/audit/chain.js';
-import { canonicalJson } from '#libs/audit/canonical-json.js';
-import { type AuditEntry, type Digest, genesis } from '#libs/audit/entry.js';
+import { type AuditFact, type ChainHead, emptyChain, extend, type Extended } from '#libs/audit/chain.js';
+import { type Digest, genesis } from '#libs/audit/entry.js';
 import { EMPTY_FRONTIER, type Frontier } from '#libs/audit/merkle.js';
 import type { Sql } from '#libs/core/sql.js';
 
@@ -16,7 +15,7 @@ export async function appendFacts(sql: Sql, facts: readonly ChainFact[]): Promis
   if (facts.length === 0) return 0;
   const heads = await lockHeads(sql, [...new Set(facts.map(({ chain }) => chain))]);
   const known = await knownCalls(sql, facts);
-  const entries: AuditEntry[] = [];
+  const entries: Extended[] = [];
   for (const { chain, fact } of facts) {
     const key = `${chain}\0${fact.id}`;
     if (fact.kind === 'call') {
@@ -25,7 +24,7 @@ export async function appendFacts(sql: Sql, facts: readonly ChainFact[]): Promis
     }
     const made = extendAlways(heads.get(chain) ?? emptyChain(chain), fact);
     heads.set(chain, made.head);
-    entries.push(made.entry);
+    entries.push(made);
   }
   if (entries.length === 0) return 0;
   await insertEntries(sql, entries);
@@ -49,12 +48,12 @@ async function knownCalls(sql: Sql, facts: readonly ChainFact[]): Promise<Set<st
   return new Set(rows.map(({ chain, id }) => `${chain}\0${id}`));
 }
 
-async function insertEntries(sql: Sql, entries: readonly AuditEntry[]): Promise<void> {
+async function insertEntries(sql: Sql, entries: readonly Extended[]): Promise<void> {
   await sql.query(`INSERT INTO audit.entries (chain, seq, at, kind, id, body, personal, subject, request_id, tool, outcome, endpoint, ms, code)
     SELECT chain, seq, at, kind, id, body, personal, subject, request_id, tool, outcome, endpoint, ms, code
     FROM json_to_recordset($1::json) AS n(chain text, seq bigint, at timestamptz, kind text, id text, body text, personal text, subject text, request_id text, tool text, outcome text, endpoint text, ms int, code text)`,
-  JSON.stringify(entries.map(({ body, personal }) => ({
-    chain: body.chain, seq: body.seq, at: body.at, kind: body.kind, id: body.id, body: canonicalJson(body), personal: personal === undefined ? null : canonicalJson(personal), subject: searched(personal?.subject),
+  JSON.stringify(entries.map(({ entry: { body, personal }, text }) => ({
+    chain: body.chain, seq: body.seq, at: body.at, kind: body.kind, id: body.id, body: text.body, personal: text.personal ?? null, subject: searched(personal?.subject),
     request_id: searched(body.facts['requestId']), tool: searched(body.facts['tool']), outcome: searched(body.facts['outcome']), endpoint: searched(body.facts['endpoint']), code: searched(body.facts['code']),
     ms: typeof body.facts['ms'] === 'number' ? Math.min(2_147_483_647, Math.round(body.facts['ms'])) : null,
   }))));
@@ -64,7 +63,7 @@ async function insertEntries(sql: Sql, entries: readonly AuditEntry[]): Promise<
 export const searched = (value: unknown): string | null => (typeof value === 'string' ? value.slice(0, 256).replaceAll('\0', '\uFFFD').toWellFormed() : null);
 
 /** What has no canonical form must not stop the chain: lone surrogates become U+FFFD, what is nested too deeply is left out. */
-function extendAlways(head: ChainHead, fact: AuditFact): ReturnType<typeof extend> {
+function extendAlways(head: ChainHead, fact: AuditFact): Extended {
   try { return extend(head, fact); } catch { return extend(head, { ...fact, facts: storable(fact.facts, 0) as AuditFact['facts'], ...(fact.personal ? { personal: storable(fact.personal, 0) as NonNullable<AuditFact['personal']> } : {}) }); }
 }
 const MAX_DEPTH = 64;
