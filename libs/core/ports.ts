@@ -113,7 +113,21 @@ export interface ArgumentValidator {
   validate(target: Target, args: unknown): { readonly input: Readonly<Record<string, unknown>> } | { readonly issues: readonly ArgumentIssue[] };
 }
 /** One per binding kind. A backend's own failure is an answer with `isError`; a denial is for what stopped the call on our side. */
-export interface Backend { invoke(call: ValidatedCall): Promise<BackendAnswer | Denial> }
+export interface Backend {
+  invoke(call: ValidatedCall): Promise<BackendAnswer | Denial>;
+  /** Values that the backend offers for an argument, at most 100. Left out, or undefined: it has none to offer. Never rejects. */
+  complete?(question: CompletionQuestion): Promise<readonly string[] | undefined>;
+}
+/** A caller who may see the target types an argument of it. */
+export interface CompletionQuestion {
+  readonly target: Target;
+  readonly api: Api | undefined;
+  readonly principal: Principal;
+  readonly argument: { readonly name: string; readonly value: string };
+  /** What is filled in already. */
+  readonly others: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
 /** Fails closed: a redactor that throws turns the call into an error, never into raw data. */
 export interface Redactor {
   redact(result: CallResult, call: ValidatedCall): Eventually<CallResult>;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
-import type { Backend, RateLimiter, Redactor, Settlement, TokenVerifier } from '#libs/core/ports.js';
+import type { Backend, CompletionQuestion, RateLimiter, Redactor, Settlement, TokenVerifier } from '#libs/core/ports.js';
 import { confined } from '#libs/core/stages/guard.js';
 import type { Target } from '#libs/core/target.js';
 import type { Logger } from '#libs/observability/logger.js';
@@ -44,6 +44,8 @@ export interface Gateway {
   readonly lifecycle: Lifecycle;
   readonly logger: Logger;
   readonly metrics: Metrics | undefined;
+  /** See `McpDoorOptions.complete`. */
+  readonly complete: (question: Omit<CompletionQuestion, 'api'>) => Promise<readonly string[] | undefined>;
   /** Undefined where authentication is switched off. */
   readonly verifier: TokenVerifier | undefined;
   /** Undefined where limits are switched off. */
@@ -79,10 +81,20 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   }, platform, settlements);
   const runCall = redactedCalls(line, redactor);
   return {
-    build: options.build, runCall: tracing ? tracedCalls(runCall, tracing) : runCall, listing, health, called, lifecycle: options.lifecycle, logger, metrics, verifier, limits: ports.limits, tenants,
+    build: options.build, runCall: tracing ? tracedCalls(runCall, tracing) : runCall, listing, complete: completions(catalogue, { mcp: ports.mcp, ...options.backends }, redactor), health, called, lifecycle: options.lifecycle, logger, metrics, verifier, limits: ports.limits, tenants,
     off: switchedOff(ports, backends, options),
   };
 }
+
+/** Nothing is called: the backend says what it offers, cleaned like everything that it says. */
+const completions = (catalogue: Catalogue, backends: Readonly<Record<string, Backend | undefined>>, redactor: Redactor): Gateway['complete'] => async (question) => {
+  const { target } = question;
+  const backend = backends[target.backend.kind];
+  if (!backend?.complete || target.tenant === undefined) return undefined;
+  const api = target.apiId === undefined ? undefined : (await catalogue.snapshot(target.tenant))?.apis.get(target.apiId);
+  const values = await backend.complete({ ...question, api });
+  return redactor.redactText ? values?.map((value) => redactor.redactText?.(value, target.tenant) ?? '') : values;
+};
 
 const isSettlement = (one: Partial<Settlement> | undefined): one is Settlement => one?.settle !== undefined;
 

@@ -40,8 +40,8 @@ export class GatewayModule {
 
 const INSTRUCTIONS = 'Tools, resources and prompts of your tenant\'s APIs. Tools named stoa_* describe the platform and its catalogue.';
 
-const mcpDoor = ({ build }: GatewayOptions, door: NonNullable<GatewayOptions['mcp']>) => ({ runCall, listing, logger, limits }: Gateway, catalogue: Catalogue): McpDoorOptions => ({
-  ...door, runCall, listing, catalogue, principalOf,
+const mcpDoor = ({ build }: GatewayOptions, door: NonNullable<GatewayOptions['mcp']>) => ({ runCall, listing, complete, logger, limits }: Gateway, catalogue: Catalogue): McpDoorOptions => ({
+  ...door, runCall, listing, complete, catalogue, principalOf,
   serverInfo: { name: SERVICE, title: 'STOA MCP Gateway', version: build.version }, instructions: INSTRUCTIONS,
   ...(limits ? { streamPlaces: (request, { tenant }) => limits.streams.open({ ip: addressOf(limits, request), tenant }) } : {}),
   onFailure: ({ requestId, error }) => { logger.error({ request_id: requestId, err: error }, 'the MCP door failed'); },

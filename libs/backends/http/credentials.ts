@@ -19,7 +19,7 @@ const STANDING = Object.keys(STANDING_SLOTS);
  * The credentials of the first alternative whose slots are all bound by the API's owner (OpenAPI 3.2 §4.26), and those of the standing slots that are bound.
  * A denial `CREDENTIAL_MISSING` names the slots that no alternative could fill.
  */
-export function gatherCredentials(resolver: CredentialResolver, call: ValidatedCall, security: readonly (readonly string[])[]): Eventually<readonly AppliedCredential[] | Denial> {
+export function gatherCredentials(resolver: CredentialResolver, call: Pick<ValidatedCall, 'api' | 'principal'>, security: readonly (readonly string[])[]): Eventually<readonly AppliedCredential[] | Denial> {
   const { api } = call;
   const standing = api === undefined ? NONE_STANDING : standingOf(api);
   if (security.length === 0 && standing.length === 0) return NONE;
@@ -42,7 +42,7 @@ const NONE_STANDING: readonly string[] = [];
 const standingOf = ({ slots, credentials }: Api): readonly string[] =>
   (STANDING.some((name) => Object.hasOwn(credentials, name) && !Object.hasOwn(slots, name)) ? STANDING.filter((name) => Object.hasOwn(credentials, name) && !Object.hasOwn(slots, name)) : NONE_STANDING);
 
-function resolve(resolver: CredentialResolver, { principal }: ValidatedCall, api: Api, name: string): Eventually<readonly AppliedCredential[] | Denial> {
+function resolve(resolver: CredentialResolver, { principal }: Pick<ValidatedCall, 'principal'>, api: Api, name: string): Eventually<readonly AppliedCredential[] | Denial> {
   const slot = slotNamed(api.slots, name);
   const reference = api.credentials[name];
   if (!slot || !reference) return new Denial({ code: 'CREDENTIAL_MISSING', message: `The credential ${name} is not bound.` });

@@ -21,8 +21,12 @@ export const complete: Method = async (wire, turn) => {
   const kind = ref['type'] === 'ref/prompt' ? 'prompt' : 'resource';
   const target = await wire.options.listing.find(kind, name, turn.principal);
   if (!target) return fail(wire, turn, { status: 200, code: RPC.invalidParams, message: `${kind === 'prompt' ? 'Prompt' : 'Resource'} not found: ${name}` });
+  const { context } = turn.rpc.params;
+  const filled = isRecord(context) && isRecord(context['arguments']) ? context['arguments'] : {};
+  const others = Object.fromEntries(Object.entries(filled).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+  const offered = await wire.options.complete?.({ target, principal: turn.principal, argument: { name: argument['name'], value: argument['value'] }, others, signal: turn.exchange.signal });
   const typed = argument['value'].toLowerCase();
-  const matching = declaredValues(target, argument['name']).filter((value) => value.toLowerCase().startsWith(typed));
+  const matching = offered ?? declaredValues(target, argument['name']).filter((value) => value.toLowerCase().startsWith(typed));
   const completion = { values: matching.slice(0, MOST), total: matching.length, hasMore: matching.length > MOST };
   turn.exchange.answer(200, rpcResult(turn.rpc.id, `{"completion":${JSON.stringify(completion)}${wire.tails.complete}}`));
 };

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { Denial } from '#libs/core/errors.js';
 import type { RunCall } from '#libs/core/pipeline.js';
+import type { CompletionQuestion } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import type { Listing } from './listing.js';
 
@@ -14,6 +15,8 @@ export interface McpDoorOptions {
   readonly runCall: RunCall;
   readonly catalogue: Pick<Catalogue, 'onChange'>;
   readonly listing: Listing;
+  /** Asks a target's backend what it offers for an argument; left out: what its schema declares is all. */
+  readonly complete?: ((question: Omit<CompletionQuestion, 'api'>) => Promise<readonly string[] | undefined>) | undefined;
   /** Whom the authentication hook proved; the door is never reached without. */
   readonly principalOf: (request: FastifyRequest) => Principal;
   readonly serverInfo: { readonly name: string; readonly version: string; readonly title?: string };
