@@ -73,7 +73,7 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
   const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
   const listing = confinedListing(visibleTargets(catalogue, platform, policy));
-  const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [ports.decisions] : []), redactedEndings(observeCalls(logger, metrics, called), redactor)];
+  const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [redactedEndings(ports.decisions, redactor)] : []), redactedEndings(observeCalls(logger, metrics, called), redactor)];
   const line = composeCallLine({
     guards: [confined, ...(ports.capabilities ? [ports.capabilities] : []), ...(ports.spending ? [ports.spending] : [])],
     confirmations: confirmations({ key: options.mcp?.cursorKey ?? randomBytes(32), ...(options.now ? { now: options.now } : {}) }),

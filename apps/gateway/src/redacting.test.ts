@@ -1,6 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
+import type { BackendAnswer, Ending, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import { RedactionModule } from '#libs/redaction/redaction.module.js';
 import { as, type FakeGateway, fakeGateway, fakeTarget } from '../../../test/fake-gateway.js';
@@ -49,6 +49,15 @@ describe('an address of a person', () => {
   it('is in no error, whether the backend or the gateway words it, nor in the log of it', async () => {
     await start(async () => new Denial({ code: 'BACKEND_ERROR', message: `no account ${MAIL}`, reason: `row of ${MAIL}` }));
     for (const reply of [await rest(), await call()]) { expect(reply.body).toContain('no account [redacted-email]'); expect(reply.body).not.toContain(MAIL); }
+    expect(fake.rawLogs()).not.toContain(MAIL);
+  });
+  it('is in no record and no log line where it was written for the name of a tool or the address of a resource', async () => {
+    const settled: Ending[] = [];
+    await start(async () => answers({}), { meter: { intent: () => 'call-1', settle: (ending) => { settled.push(ending); } } });
+    await app.inject({ method: 'POST', url: `/mcp/v1/tools/${encodeURIComponent(MAIL)}/invoke`, headers: as('acme-viewer'), payload: { arguments: {} } });
+    await mcp('tools/call', { name: MAIL, arguments: {} });
+    await mcp('resources/read', { uri: `acme://note/${MAIL}` });
+    expect(settled.map(({ reached }) => reached.name)).toEqual(['[redacted-email]', '[redacted-email]', expect.stringContaining('[redacted-email]')]);
     expect(fake.rawLogs()).not.toContain(MAIL);
   });
   it('is in no progress and no log message', async () => {

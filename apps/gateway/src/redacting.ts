@@ -1,4 +1,4 @@
-import type { AuthenticatedCall, ValidatedCall } from '#libs/core/call.js';
+import type { AuthenticatedCall, Ending, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Redactor, Replays, Settlement, UsageMeter } from '#libs/core/ports.js';
@@ -12,12 +12,26 @@ export const redactedCalls = (line: RunCall, redactor: Redactor): RunCall => (re
   return line(call).then((result) => (result instanceof Denial ? cleaned(result, redactor, call.principal.tenant) : result));
 });
 
-/** Each ending with its denial redacted: what is logged and kept of it is what the caller was told. */
+/** Each ending with its denial redacted, and a name that is the caller's own words: what is logged and kept of it is what the caller was told. */
 export const redactedEndings = (to: Settlement, redactor: Redactor): Settlement => ({
-  settle: (ending) => to.settle(ending.denial ? { ...ending, denial: cleaned(ending.denial, redactor, ending.reached.principal.tenant) } : ending),
+  settle: (ending) => {
+    const { reached, denial } = ending;
+    if (reached.name !== reached.target?.name) hideName(reached, redactor);
+    return to.settle(denial ? { ...ending, denial: cleaned(denial, redactor, reached.principal.tenant) } : ending);
+  },
 });
 
-export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({ intent: (call) => meter.intent(call), ...redactedEndings(meter, redactor) });
+/** What nobody defined, or only matched a template, may hold anything. The call is over: its own object is changed, by which others know it. */
+const hideName = (reached: Ending['reached'], redactor: Redactor): void => { (reached as { name: string }).name = nameOf(reached, redactor); };
+function nameOf({ name, principal: { tenant } }: AuthenticatedCall, redactor: Redactor): string {
+  if (!redactor.redactText) return name;
+  try { return redactor.redactText(name, tenant); } catch { return '[redacted]'; }
+}
+
+export const redactedMeter = (meter: UsageMeter, redactor: Redactor): UsageMeter => ({
+  // The backend is still to be asked by the name as it came.
+  intent: (call) => meter.intent(call.name === call.target.name ? call : { ...call, name: nameOf(call, redactor) }), ...redactedEndings(meter, redactor),
+});
 
 export const redactedReplays = (replays: Replays, redactor: Redactor): Replays => ({ replay: (call) => replays.replay(call), ...redactedEndings(replays, redactor) });
 
