@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aRecord, slug } from '#libs/audit/a-record.contract.js';
 import { type Checkpoint, CheckpointSigner, newSigningKey, readKeys } from '#libs/audit/checkpoint.js';
 import { Checkpointer } from '#libs/audit/checkpointer.js';
+import { sendCheckpoints } from '#libs/audit/checkpoint-outbox.js';
 import { fileAnchor } from '#libs/audit/key-file.js';
 import { auditCalls, storedAdminAudit } from '#libs/audit/record-calls.js';
 import { SinkFeed } from '#libs/audit/sink-feed.js';
@@ -207,6 +208,20 @@ export function trailContract(name: string, open: () => Promise<TrailFixture>): 
       const own = (sql: string) => database.tenant(tenant, (one) => one.query<{ chain: string }>(sql));
       for (const table of ['entries', 'heads', 'checkpoints']) expect(new Set((await own(`SELECT chain FROM audit.${table}`)).map((row) => row.chain))).toEqual(new Set([tenant]));
       await expect(own(`INSERT INTO audit.entries (chain, seq, at, kind, id, body) VALUES ('${tenant}', 99, now(), 'x', 'x', 'x')`)).rejects.toThrow(/permission denied/);
+    });
+
+    it('copies each checkpoint to one more place once, in order, and again where that failed', async () => {
+      const tenant = await chain(3);
+      await checkpointer(1).tend();
+      await expect(sendCheckpoints(database, () => Promise.reject(new Error('broker away')))).rejects.toThrow('broker away');
+      const sent: Checkpoint[] = [];
+      const send = async (checkpoints: readonly Checkpoint[]) => { sent.push(...checkpoints); };
+      while (await sendCheckpoints(database, send) > 0) { /* until all are sent */ }
+      await write(aRecord(4, { tenant }));
+      await checkpointer(1).tend();
+      expect(await sendCheckpoints(database, send)).toBe(1);
+      expect(sent.filter((one) => one.chain === tenant)).toEqual(keptOf(tenant));
+      expect(verified(await linesOf(tenant), sent.filter((one) => one.chain === tenant))).toMatchObject({ fault: undefined, anchoredTo: 4 });
     });
 
     it('tells each sink each entry in order, again when it failed, and a new sink only what comes from then on', async () => {

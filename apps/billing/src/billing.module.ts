@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type DynamicModule, Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { CompressionTypes, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
+import { sendCheckpoints } from '#libs/audit/checkpoint-outbox.js';
 import { auditCalls } from '#libs/audit/record-calls.js';
 import type { Log, ReadinessCheck } from '#libs/core/ports.js';
 import type { SqlDatabase } from '#libs/core/sql.js';
@@ -25,6 +26,8 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
   readonly #probes: Server;
   #producer: Producer | undefined;
   #relay: NodeJS.Timeout | undefined;
+  #relaying = false;
+  #topicMade = false;
   @Inject(LOG) private readonly log!: Log;
   @Inject(SQL_DATABASE) private readonly database!: SqlDatabase;
   @Inject(LEDGER_CONSUMER.events) private readonly events!: LedgerConsumer;
@@ -64,7 +67,7 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
     );
     await new Promise<void>((resolve, reject) => { this.#probes.once('error', reject).listen(config.port, config.host, resolve); });
     for (const reader of this.#readers) void this.#begin(reader);
-    this.#relay = setInterval(() => { void this.#relayAlerts(kafka, topics.alerts); }, ALERT_POLL_MS).unref();
+    this.#relay = setInterval(() => { void this.#relayAlerts(kafka, topics.alerts); void this.#relayCheckpoints(kafka); }, ALERT_POLL_MS).unref();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -100,6 +103,29 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
   async #answer(url: string, response: ServerResponse): Promise<void> {
     const [status, body] = await this.#probe(url);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }
+  /** A second place for signed checkpoints, out of reach of whoever administers the database. */
+  async #relayCheckpoints(kafka: Kafka): Promise<void> {
+    if (this.#relaying) return;
+    this.#relaying = true;
+    const topic = this.config.auditCheckpointTopic;
+    try {
+      await sendCheckpoints(this.database, async (checkpoints) => {
+        await this.#checkpointTopic(kafka, topic);
+        const producer = await this.#producing(kafka);
+        await producer.send({ topic, acks: -1, messages: checkpoints.map((checkpoint) => ({ key: checkpoint.chain, value: JSON.stringify(checkpoint), headers: { 'content-type': 'application/json', ce_type: 'dev.gostoa.audit.checkpoint.v1' } })) });
+      });
+    } catch (failure) { this.log.debug({ err: failure }, 'checkpoints could not be sent: tried again'); } finally { this.#relaying = false; }
+  }
+  /** Of one partition, in order, and for ever; made where it is missing. */
+  async #checkpointTopic(kafka: Kafka, topic: string): Promise<void> {
+    if (this.#topicMade) return;
+    const admin = kafka.admin();
+    await admin.connect();
+    try {
+      if (!(await admin.listTopics()).includes(topic)) await admin.createTopics({ waitForLeaders: true, timeout: 10_000, topics: [{ topic, numPartitions: 1, replicationFactor: this.config.kafkaReplicationFactor, configEntries: [{ name: 'retention.ms', value: '-1' }, { name: 'retention.bytes', value: '-1' }] }] });
+      this.#topicMade = true;
+    } finally { await admin.disconnect(); }
   }
   async #probe(url: string): Promise<readonly [number, object]> {
     if (/^\/(health(\/live|\/startup)?|live)$/.test(url)) return [200, { status: 'healthy', service: 'stoa-billing' }];

@@ -10,6 +10,7 @@ export const BillingConfig = z.object({
   groupId: z.string().regex(/^[\w.-]{1,200}$/).default('stoa-billing').meta({ env: 'BILLING_GROUP', description: 'Consumer group by which replicas share the partitions. How far they have come is in the database, not in the group.' }),
   callRecordDays: z.coerce.number().int().min(1).max(40).default(30).meta({ env: 'CALL_RECORD_DAYS', description: 'Days that whole call records are kept, to explain calls.' }),
   ledgerDays: z.coerce.number().int().min(41).max(36_500).optional().meta({ env: 'LEDGER_DAYS', description: 'Days that ledger entries are kept, at least 41; unset: for ever.' }),
+  auditCheckpointTopic: z.string().regex(/^[\w.-]{1,249}$/, 'expected a Kafka topic').default('stoa.audit.checkpoints').meta({ env: 'AUDIT_CHECKPOINT_TOPIC', description: 'Topic that signed checkpoints of the audit trail are copied to, of one partition and for ever.' }),
   logLevel: z.string().toLowerCase().pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])).default('info').meta({ env: 'LOG_LEVEL', description: 'TRACE, DEBUG, INFO, WARN, ERROR, FATAL or SILENT.' }),
   logFormat: z.enum(['json', 'text']).default('json').meta({ env: 'LOG_FORMAT', description: '`json`: one object a line; `text`: the same for eyes.' }),
   drainSeconds: z.coerce.number().min(0).max(600).default(30).meta({ env: 'DRAIN_SECONDS', description: 'Longest time from SIGTERM to exit, in seconds.' }),
