@@ -5,7 +5,7 @@ import type { Principal } from './principal.js';
 import type { QuotaGrant } from './quota.js';
 import type { CallResult } from './result.js';
 import type { CredentialReference } from './rest-binding.js';
-import type { Target } from './target.js';
+import type { Api, Target } from './target.js';
 import type { TenantSlug } from './tenant.js';
 
 /** May answer at once: the hot path awaits only what is a promise. */
