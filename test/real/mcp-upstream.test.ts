@@ -18,7 +18,7 @@ let product: Standalone;
 let http: Everything;
 let sse: Everything;
 const environment = {
-  STOA_HOME: join(home, 'data'), STOA_PORT: '0', LOG_LEVEL: 'silent', DEBUG: 'true', STATIC_TOKENS: 'demo-agent@acme:tenant-admin=demo-token',
+  STOA_HOME: join(home, 'data'), STOA_PORT: '0', LOG_LEVEL: 'silent', DRAIN_SECONDS: '1', DEBUG: 'true', STATIC_TOKENS: 'demo-agent@acme:tenant-admin=demo-token',
   MCP_SERVERS: JSON.stringify({ mcpServers: { everything: { command: process.execPath, args: [EVERYTHING, 'stdio'], env: { GREETING: 'from the list' } } } }),
 };
 beforeAll(async () => {

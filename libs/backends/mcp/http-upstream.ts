@@ -1,5 +1,5 @@
 import { OutboundFailure, type OutboundStream, type OutboundStreams } from '#libs/core/outbound.js';
-import { type AppliedCredential, applyCredentials } from '#libs/backends/http/credentials.js';
+import { type AppliedCredential, applyCredentials, certificateOf } from '#libs/backends/http/credentials.js';
 import { serverSentEvents } from '#libs/backends/mcp/lines.js';
 import { answerFor, type Caller, type JsonObject, LEGACY, MODERN, modernMeta, type Question, readMessage, type Reply, tell, type Upstream, UpstreamFault } from '#libs/backends/mcp/rpc.js';
 
@@ -169,11 +169,12 @@ export class HttpUpstream implements Upstream {
     const { url, headers: fixed, credentials, version, maxBytes, streams } = this.options;
     const headers: (readonly [string, string])[] = [...(body === undefined ? [] : [['content-type', 'application/json'] as const]), ['accept', 'application/json, text/event-stream'], ['user-agent', `stoa/${version}`], ...Object.entries(fixed), ...own];
     const target = applyCredentials(url, headers, credentials);
-    return streams.open({ url: target, method, headers, ...(body === undefined ? {} : { body }), timeoutMs, maxBytes, ...(signal ? { signal } : {}) });
+    const clientCertificate = certificateOf(credentials);
+    return streams.open({ url: target, method, headers, ...(body === undefined ? {} : { body }), timeoutMs, maxBytes, ...(signal ? { signal } : {}), ...(clientCertificate === undefined ? {} : { clientCertificate }) });
   }
 
   async #exchange({ id, headers, body, era, head }: { readonly id: number; readonly headers: readonly (readonly [string, string])[]; readonly body: string; readonly era: Reply['era']; readonly head?: (stream: OutboundStream) => void }, caller: Caller, session?: Session): Promise<Reply> {
-    const stream = await this.#open('POST', headers, body, caller.timeoutMs, caller.signal);
+    const stream = await this.#open('POST', [...headers, ...caller.correlation ?? []], body, caller.timeoutMs, caller.signal);
     head?.(stream);
     const { status } = stream;
     const type = stream.headers['content-type'] ?? '';

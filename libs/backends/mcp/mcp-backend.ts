@@ -1,11 +1,12 @@
-import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
+import type { BackendAnswer, RecordedCall, ValidatedCall } from '#libs/core/call.js';
 import { Denial } from '#libs/core/errors.js';
 import type { McpBinding } from '#libs/core/mcp-binding.js';
 import { OUTBOUND_CODES, OutboundFailure } from '#libs/core/outbound.js';
-import type { Backend, CredentialResolver } from '#libs/core/ports.js';
+import type { Backend, CompletionQuestion, CredentialResolver } from '#libs/core/ports.js';
+import type { Principal } from '#libs/core/principal.js';
 import type { CallResult, ToolResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
-import { type AppliedCredential, gatherCredentials, scrub } from '#libs/backends/http/credentials.js';
+import { type AppliedCredential, gatherCredentials, mayRenew, scrub, secretsOf } from '#libs/backends/http/credentials.js';
 import { memberText } from '#libs/backends/http/member-text.js';
 import { mirroredHeaders } from '#libs/backends/mcp/mirrored.js';
 import { resultOf } from '#libs/backends/mcp/results.js';
@@ -22,6 +23,8 @@ export interface McpBackendOptions {
 
 /** Rounds that a server may ask a caller who cannot be sent back: each is a question to a person. */
 const MAX_ROUNDS = 10;
+/** Somebody types meanwhile. */
+const COMPLETION_MS = 5_000;
 /** MCP 2026-07-28: a server needs a capability that the client did not declare. */
 const MISSING_CAPABILITY = -32021;
 const ASKED_BY = { sampling: 'sampling/createMessage', elicitation: 'elicitation/create', roots: 'roots/list' } as const;
@@ -40,11 +43,16 @@ export class McpBackend implements Backend {
     const gathered = gatherCredentials(this.options.credentials, call, binding.security);
     const credentials = gathered instanceof Promise ? await gathered : gathered;
     if (credentials instanceof Denial) return credentials;
-    const secrets = credentials.map(({ secret }) => secret);
+    const secrets = secretsOf(credentials);
     const startedAt = performance.now();
     const taken = (): number => performance.now() - startedAt;
     try {
-      const reply = await this.#reply(call, binding, credentials);
+      const reply = await this.#reply(call, binding, credentials).catch(async (failure: unknown) => {
+        // Nothing was done by who does not know the caller: a credential that can be had anew is, once.
+        if (!(failure instanceof UpstreamFault) || failure.status !== 401 || !mayRenew(this.options.credentials, credentials)) throw failure;
+        const renewed = await gatherCredentials(this.options.credentials, call, binding.security);
+        return renewed instanceof Denial ? renewed : this.#reply(call, binding, renewed);
+      });
       if (reply instanceof Denial) return reply;
       if ('inputRequests' in reply) return { result: { type: 'input_required', ...reply }, outcome: 'success', latencyMs: taken(), bytes: 0 };
       return this.#answer(call, reply, { latencyMs: taken(), secrets });
@@ -54,6 +62,22 @@ export class McpBackend implements Backend {
       if (failure instanceof UpstreamFault) return this.#failed(call, { message: scrub(failure.message, secrets), code: 'BACKEND_ERROR', outcome: 'error', latencyMs: taken(), status: failure.status });
       throw failure;
     }
+  }
+
+  async complete({ target, api, principal, argument, others, signal }: CompletionQuestion): Promise<readonly string[] | undefined> {
+    const binding = target.backend as McpBinding;
+    const credentials = await gatherCredentials(this.options.credentials, { api, principal }, binding.security);
+    if (credentials instanceof Denial || target.tenant === undefined || target.kind === 'tool') return undefined;
+    const ref = target.kind === 'prompt' ? { type: 'ref/prompt', name: binding.name } : { type: 'ref/resource', uri: binding.name };
+    const params = { ref, argument, ...(Object.keys(others).length > 0 ? { context: { arguments: others } } : {}) };
+    const caller: Caller = { era: 'modern', capabilities: {}, signal, timeoutMs: COMPLETION_MS, session: sessionOf(principal) };
+    const address = { tenant: target.tenant, api: target.apiId ?? '', endpoint: withBaseUrl(binding, api?.baseUrl), era: binding.era, headers: binding.headers, credentials };
+    try {
+      const { result } = await this.options.upstreams.use(address, (upstream) => upstream.ask({ method: 'completion/complete', params }, caller));
+      const completion = result?.['completion'];
+      const values = isObject(completion) ? completion['values'] : undefined;
+      return Array.isArray(values) ? values.filter((value): value is string => typeof value === 'string').slice(0, 100) : undefined;
+    } catch { return undefined; }
   }
 
   /** The server's reply, after everything that it asked was answered, or what the caller has to be asked first. */
@@ -143,14 +167,26 @@ function questionOf({ target, name, input }: ValidatedCall, binding: McpBinding,
   return { method, params: { name: binding.name, arguments: input, ...more }, name: binding.name, ...(target.kind === 'tool' ? { mirrored: mirroredHeaders(target, input) } : {}) };
 }
 
-export function callerOf({ exchange, principal, target }: Pick<ValidatedCall, 'exchange' | 'principal' | 'target'>): Caller {
+/** By what a server's logs can be laid beside the gateway's; as for every backend. */
+function correlationOf(call: ValidatedCall): readonly (readonly [string, string])[] {
+  const { requestId, target, principal, traceparent, tracestate } = call;
+  const { callId } = call as Partial<RecordedCall>;
+  const tenant = target.tenant ?? principal.tenant;
+  const pairs: readonly (readonly [string, string | undefined])[] = [['x-request-id', requestId], ['x-stoa-tool-name', /^[\x20-\x7e]+$/.test(target.name) ? target.name : undefined], ['x-stoa-call-id', callId], ['x-stoa-tenant-id', tenant], ['traceparent', traceparent], ['tracestate', traceparent === undefined ? undefined : tracestate]];
+  return pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined);
+}
+
+function callerOf(call: ValidatedCall): Caller {
+  const { exchange, principal, target } = call;
   const { progress, log, request } = exchange;
   return {
     era: request === undefined ? 'modern' : 'legacy', capabilities: exchange.supportsInputRequired || request !== undefined ? capabilitiesOf(exchange.clientCapabilities) : {},
     ...(progress ? { progress } : {}), ...(log ? { log } : {}), ...(request ? { ask: (method: string, params: JsonObject) => request(method, params) } : {}),
-    signal: exchange.signal, timeoutMs: target.timeoutMs, session: JSON.stringify([principal.issuer, principal.subject]),
+    signal: exchange.signal, timeoutMs: target.timeoutMs, correlation: correlationOf(call), session: sessionOf(principal),
   };
 }
+
+const sessionOf = ({ issuer, subject }: Principal): string => JSON.stringify([issuer, subject]);
 
 function withBaseUrl({ endpoint }: McpBinding, baseUrl: string | undefined): McpBinding['endpoint'] {
   return 'url' in endpoint && baseUrl !== undefined ? { ...endpoint, url: baseUrl } : endpoint;

@@ -62,6 +62,8 @@ export interface Caller {
   readonly signal: AbortSignal;
   /** Whole call, in milliseconds. */
   readonly timeoutMs: number;
+  /** Headers that name the call in logs and traces. */
+  readonly correlation?: readonly (readonly [string, string])[];
   /** Whose sessions these are: what one caller leaves in a session, no other finds. */
   readonly session: string;
 }
@@ -98,6 +100,7 @@ export const modernMeta = (version: string, caller: Caller, progressToken: RpcId
   'io.modelcontextprotocol/clientCapabilities': caller.capabilities,
   ...(caller.log ? { 'io.modelcontextprotocol/logLevel': 'debug' } : {}),
   ...(caller.progress ? { progressToken } : {}),
+  ...Object.fromEntries((caller.correlation ?? []).filter(([name]) => name === 'traceparent' || name === 'tracestate')),
 });
 
 /** Hands what a server tells beside its answer to the caller. */
