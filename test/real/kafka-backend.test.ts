@@ -144,7 +144,7 @@ describe('a Kafka 4 broker as a backend', () => {
   ])('$name payloads go out in Confluent wire format and come back as they were', async ({ topic, body, read = body, encoding, schemaId }) => {
     const { partition, offset } = await said(`publish_acme_orders_${topic}`, { body, key: 'k1', headers: { 'trace-tag': 't' } });
     expect({ partition, offset }).toEqual({ partition: 0, offset: expect.stringMatching(/^\d+$/) as unknown });
-    const { messages } = await said(`consume_acme_orders_${topic}`, { partition: 0, offset: offset as string });
+    const { messages } = await said(`consume_acme_orders_${topic}`, { partition: 0, offset: offset });
     expect(messages).toHaveLength(1);
     expect(messages[0]).toMatchObject({ partition: 0, offset, encoding, schemaId, key: 'k1', value: read, headers: { source: 'gateway', 'trace-tag': 't', 'x-request-id': 'request-1', 'x-stoa-tenant-id': 'acme' } });
   });
@@ -160,7 +160,7 @@ describe('a Kafka 4 broker as a backend', () => {
     { tool: 'publish_acme_orders_proto', body: { id: 'x' }, says: /^INVALID_ARGUMENTS: Invalid arguments: \/body .*id/ },
   ])('a value that does not fit its schema is refused by name, and nothing is written: $says', async ({ tool: name, body, says }) => {
     const { cursor } = await said(name.replace('publish', 'consume'), { from: 'latest', waitMs: 0 });
-    expect(await errorOf(name, { body })).toEqual(typeof says === 'string' ? says : expect.stringMatching(says));
+    expect(await errorOf(name, { body })).toMatch(says);
     expect((await said(name.replace('publish', 'consume'), { cursor, waitMs: 0 })).messages).toEqual([]);
   });
 
@@ -188,7 +188,7 @@ describe('a Kafka 4 broker as a backend', () => {
     const at = Date.now();
     await other.send({ topic: 'acme.plain', messages: [{ value: 'old', timestamp: String(at - 60_000) }, { value: '{"n":12345678901234567890}', timestamp: String(at) }, { value: Buffer.from([0xff, 0]), timestamp: String(at + 1) }, { value: null, key: 'gone', timestamp: String(at + 2) }] });
     const { messages } = await said('consume_acme_plain', { timestamp: new Date(at).toISOString() });
-    expect(messages.map(({ encoding, value }) => [encoding, value])).toEqual([['json', { n: 12345678901234567890 }], ['base64', '/wA='], ['null', null]]);
+    expect(messages.map(({ encoding, value }) => [encoding, value])).toEqual([['json', { n: expect.any(Number) as unknown }], ['base64', '/wA='], ['null', null]]);
     const answer = await invoke('consume_acme_plain', { timestamp: new Date(at).toISOString() });
     expect(JSON.stringify(answer)).toContain('12345678901234567890');
     const next = said('consume_acme_plain', { from: 'latest', waitMs: 8000 });
@@ -260,7 +260,7 @@ describe('a Kafka 4 broker as a backend', () => {
     expect(made.slots).toEqual({ sasl: { type: 'basic' } });
     const api = { tenant: acme, name: 'orders', slots: made.slots, credentials: { sasl: { from: 'environment', name: 'good' } } };
     const { offset } = await said('publish_acme_plain', { body: { by: mechanism } }, { from: made, api });
-    expect((await said('consume_acme_plain', { partition: 0, offset: offset as string, maxMessages: 1 }, { from: made, api })).messages[0]).toMatchObject({ value: { by: mechanism } });
+    expect((await said('consume_acme_plain', { partition: 0, offset: offset, maxMessages: 1 }, { from: made, api })).messages[0]).toMatchObject({ value: { by: mechanism } });
     expect(await errorOf('publish_acme_plain', { body: 1 }, { from: made })).toMatch(/^CREDENTIAL_MISSING/);
     const wrong = await errorOf('publish_acme_plain', { body: 1 }, { from: made, api: { ...api, credentials: { sasl: { from: 'environment', name: 'bad' } } } });
     expect(wrong).toMatch(/^BACKEND_ERROR: .*do not accept the credential in slot sasl/);
@@ -312,7 +312,7 @@ operations:
     await broker.start();
     let after: Record<string, unknown> | undefined;
     for (let turn = 0; turn < 30 && after === undefined; turn++) after = await said('publish_acme_plain', { body: 'after' }).catch(() => undefined);
-    const { messages } = await said('consume_acme_plain', { partition: 0, offset: before['offset'] as string });
+    const { messages } = await said('consume_acme_plain', { partition: 0, offset: before['offset'] });
     expect(messages.map(({ value }) => value)).toEqual(expect.arrayContaining(['before', 'after']) as unknown);
   });
 });

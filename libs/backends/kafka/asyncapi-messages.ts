@@ -42,7 +42,7 @@ function readMessage(source: Source, { value: message, pointer }: Place, topic: 
   const { root } = source;
   const reasons: VerdictReason[] = [];
   const notes: VerdictReason[] = [];
-  const name = `${textOf(message['name']) ?? topic}`.replaceAll(/[^A-Za-z0-9_.-]+/g, '_');
+  const name = (textOf(message['name']) ?? topic).replaceAll(/[^A-Za-z0-9_.-]+/g, '_');
   const bindings = isObject(message['bindings']) && isObject(message['bindings']['kafka']) ? message['bindings']['kafka'] : {};
   const framed = isFramed(bindings, source, { pointer, reasons });
   const value = payloadOf(source, message, { pointer, name, framed, topic });
@@ -64,10 +64,10 @@ function isFramed(bindings: RawObject, { registry }: Source, { pointer, reasons 
   if (schemaIdLocation === undefined) return false;
   const at = `${pointer}/bindings/kafka`;
   if (schemaIdLocation !== 'payload') {
-    reasons.push({ code: 'schema-id-location', message: `the schema's id is said to stand in a ${String(schemaIdLocation)}, whose name is not said: messages are sent without it`, pointer: `${at}/schemaIdLocation` });
+    reasons.push({ code: 'schema-id-location', message: `the schema's id is said to stand in a ${textOf(schemaIdLocation) ?? 'place'}, whose name is not said: messages are sent without it`, pointer: `${at}/schemaIdLocation` });
     return false;
   }
-  if (schemaIdPayloadEncoding !== undefined && schemaIdPayloadEncoding !== 'confluent' && String(schemaIdPayloadEncoding) !== '4') throw new PayloadProblem(`asks for the schema's id as ${String(schemaIdPayloadEncoding)}; confluent (4 bytes) can be written`, `${at}/schemaIdPayloadEncoding`);
+  if (![undefined, 'confluent', '4', 4].includes(schemaIdPayloadEncoding as string)) throw new PayloadProblem(`asks for the schema's id as ${JSON.stringify(schemaIdPayloadEncoding)}; confluent (4 bytes) can be written`, `${at}/schemaIdPayloadEncoding`);
   if (registry === undefined) throw new PayloadProblem('asks for the schema\'s id, and the server names no registry; give servers.*.bindings.kafka.schemaRegistryUrl', `${at}/schemaIdLocation`);
   return true;
 }

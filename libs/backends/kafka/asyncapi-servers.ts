@@ -33,13 +33,13 @@ export function clusterOf(root: RawObject, baseUrl: string | undefined, file: st
 
 function reach({ value, pointer }: Place, file: string): { readonly brokers: readonly string[]; readonly tls: boolean } {
   const text = textOf(value['host']) ?? textOf(value['url']);
-  const member_ = textOf(value['host']) === undefined ? 'url' : 'host';
+  const where = textOf(value['host']) === undefined ? 'url' : 'host';
   if (text === undefined) throw new AdmissionError('missing-server', `${file}: ${pointer} has no host (AsyncAPI 3) or url (AsyncAPI 2)`);
   const variables = isObject(value['variables']) ? value['variables'] : {};
   const filled = text.replaceAll(/\{([^{}]+)\}/g, (whole, name: string) => { const variable = member(variables, name); return (isObject(variable) ? textOf(variable['default']) : undefined) ?? whole; });
   const brokers = filled.replace(/^kafka(?:-secure|s)?:\/\//, '').replace(/\/$/, '').split(',').map((one) => (/:\d+$/.test(one.trim()) ? one.trim() : `${one.trim()}:${DEFAULT_PORT}`));
   const wrong = brokers.find((broker) => !isBroker(broker));
-  if (wrong !== undefined) throw new AdmissionError('missing-server', `${file}: ${pointer}/${member_}: ${wrong} is not host:port; give the brokers as base URL, kafka://host:port`);
+  if (wrong !== undefined) throw new AdmissionError('missing-server', `${file}: ${pointer}/${where}: ${wrong} is not host:port; give the brokers as base URL, kafka://host:port`);
   return { brokers, tls: PROTOCOLS[String(value['protocol'])] ?? false };
 }
 

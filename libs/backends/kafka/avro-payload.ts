@@ -16,10 +16,11 @@ interface AvroType {
 }
 
 /** 64 bits need more than a number. */
+// oxlint-disable-next-line no-underscore-dangle -- avsc's own name for it
 const LONG = avro.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(), toBuffer: (value: bigint) => { const bytes = Buffer.alloc(8); bytes.writeBigInt64LE(value); return bytes; },
   fromJSON: (value: number | string) => BigInt(value), toJSON: String, isValid: (value: unknown) => typeof value === 'bigint', compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
-}) as Type;
+});
 const LONG_MIN = -(2n ** 63n);
 const LONG_MAX = 2n ** 63n - 1n;
 
@@ -30,20 +31,20 @@ export class AvroCodec {
     const registry: Record<string, Type> = {};
     const read = (text: string): Type => avro.Type.forSchema(JSON.parse(text) as Parameters<typeof avro.Type.forSchema>[0], {
       registry, wrapUnions: true, omitRecordMethods: true, typeHook: (one: unknown) => (one === 'long' || (typeof one === 'object' && one !== null && 'type' in one && one.type === 'long') ? LONG : undefined),
-    } as object);
+    });
     try {
       for (const one of references) read(one);
       this.#type = read(schema);
     } catch (error) { throw new PayloadProblem(`is no Avro schema: ${error instanceof Error ? error.message : String(error)}`); }
-    refuseEndlessArrays(this.#type as unknown as AvroType, new Set());
+    refuseEndlessArrays(this.#type, new Set());
   }
 
   /** Throws `PayloadProblem` naming what does not fit. */
-  encode(value: unknown): Buffer { return this.#type.toBuffer(toAvro(this.#type as unknown as AvroType, value, '')); }
+  encode(value: unknown): Buffer { return this.#type.toBuffer(toAvro(this.#type, value, '')); }
   /** The value as JSON: longs beyond 2^53 as text, bytes in base64. Throws where the bytes are no such value. */
-  decode(bytes: Buffer): unknown { return fromAvro(this.#type as unknown as AvroType, this.#type.fromBuffer(bytes)); }
+  decode(bytes: Buffer): unknown { return fromAvro(this.#type, this.#type.fromBuffer(bytes)); }
   /** What `encode` takes. Named types go into `definitions` under `prefix`. */
-  jsonSchema(prefix: string, definitions: Record<string, JsonSchema>): JsonSchemaObject { return schemaOf(this.#type as unknown as AvroType, prefix, definitions); }
+  jsonSchema(prefix: string, definitions: Record<string, JsonSchema>): JsonSchemaObject { return schemaOf(this.#type, prefix, definitions); }
 }
 
 /** Items that take no bytes let ten bytes claim a billion of them. */

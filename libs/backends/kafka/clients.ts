@@ -117,7 +117,7 @@ export class KafkaClient {
   async close(): Promise<void> {
     const slots = [this.#producer, this.#admin, this.#cluster];
     this.#producer = this.#admin = this.#cluster = undefined;
-    await Promise.all(slots.map((slot) => slot?.close()));
+    await Promise.all(slots.flatMap((slot) => (slot === undefined ? [] : [slot.close()])));
   }
 }
 
@@ -129,5 +129,5 @@ function opened<T extends { connect(): Promise<void>; disconnect(): Promise<void
 function saslOf(mechanism: NonNullable<ClusterAddress['sasl']>, secret: string): SASLOptions {
   if (mechanism === 'oauthbearer') return { mechanism, oauthBearerProvider: async () => ({ value: secret }) };
   const colon = secret.indexOf(':');
-  return { mechanism, username: secret.slice(0, colon), password: secret.slice(colon + 1) } as SASLOptions;
+  return { mechanism, username: secret.slice(0, colon), password: secret.slice(colon + 1) };
 }

@@ -92,13 +92,8 @@ export class KafkaBackend implements Backend {
   }
 
   #do(work: Work): Promise<Done> {
-    switch (work.binding.action) {
-      case 'publish': return this.#publish(work);
-      case 'request': return this.#request(work);
-      case 'consume': return this.#consume(work);
-      case 'list': return this.#list(work);
-      case 'describe': return this.#describe(work);
-    }
+    const does: Readonly<Record<KafkaBinding['action'], () => Promise<Done>>> = { publish: () => this.#publish(work), request: () => this.#request(work), consume: () => this.#consume(work), list: () => this.#list(work), describe: () => this.#describe(work) };
+    return does[work.binding.action]();
   }
 
   async #publish(work: Work, more: Readonly<Record<string, string>> = {}): Promise<Done> {

@@ -5,7 +5,7 @@ import { type RegistryAccess, RegistryProblem, type SchemaRegistry } from '#libs
 
 /** A value as JSON text, and how it was read. */
 export interface ReadValue { readonly json: string; readonly encoding: 'json' | 'avro' | 'protobuf' | 'text' | 'base64' | 'null'; readonly schemaId?: number }
-interface Decoder { decode(bytes: Buffer): string; readonly encoding: ReadValue['encoding'] }
+interface Decoder { readonly decode: (bytes: Buffer) => string; readonly encoding: ReadValue['encoding'] }
 
 const MAGIC = 0;
 const HEADER = 5;
@@ -53,12 +53,16 @@ export class PayloadCodecs {
   }
 
   #body(payload: KafkaPayload, value: unknown): Buffer {
-    switch (payload.format) {
-      case 'json': return Buffer.from(JSON.stringify(value));
-      case 'text': if (typeof value !== 'string') throw new PayloadProblem('must be a text'); return Buffer.from(value);
-      case 'bytes': { const bytes = bytesOf(value); if (bytes === undefined) throw new PayloadProblem('must be bytes in base64'); return bytes; }
-      default: { const codec = this.#codec(payload); return codec instanceof AvroCodec ? codec.encode(value) : codec.encode(payload.message ?? '', payload.indexes ?? [0], value); }
+    const { format } = payload;
+    if (format === 'json') return Buffer.from(JSON.stringify(value));
+    if (format === 'avro' || format === 'protobuf') {
+      const codec = this.#codec(payload);
+      return codec instanceof AvroCodec ? codec.encode(value) : codec.encode(payload.message ?? '', payload.indexes ?? [0], value);
     }
+    if (typeof value !== 'string') throw new PayloadProblem('must be a text');
+    const bytes = format === 'text' ? Buffer.from(value) : bytesOf(value);
+    if (bytes === undefined) throw new PayloadProblem('must be bytes in base64');
+    return bytes;
   }
 
   #codec(payload: KafkaPayload): Codec {

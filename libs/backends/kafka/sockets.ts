@@ -1,5 +1,5 @@
 import { isIP, type LookupFunction, connect as connectPlain, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { checkServerIdentity, connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
 import { OutboundFailure, type OutboundGuard } from '#libs/core/outbound.js';
 
@@ -13,17 +13,19 @@ export const REFUSED = 'STOA_EGRESS_REFUSED';
 export const guardedSockets = (guard: OutboundGuard): ISocketFactory => ({ host, port, ssl, onConnect }) => {
   const secure = (ssl as unknown) === true || (typeof ssl === 'object' && ssl !== null);
   const lookup: LookupFunction = (_name, { all }, answer) => {
-    guard.admit(host, port, secure).then((addresses) => {
-      const found = addresses.map((address) => ({ address, family: isIP(address) }));
-      if (all === true) answer(null, found); else answer(null, found[0]?.address ?? '', found[0]?.family);
-    }, (failure: unknown) => {
-      const refused = failure instanceof OutboundFailure && failure.kind === 'refused-address';
-      answer(Object.assign(new Error(failure instanceof Error ? failure.message : String(failure)), { code: refused ? REFUSED : 'ENOTFOUND' }), []);
-    });
+    void (async () => {
+      try {
+        const found = (await guard.admit(host, port, secure)).map((address) => ({ address, family: isIP(address) }));
+        if (all === true) answer(null, found); else answer(null, found[0]?.address ?? '', found[0]?.family);
+      } catch (failure) {
+        const refused = failure instanceof OutboundFailure && failure.kind === 'refused-address';
+        answer(Object.assign(new Error(failure instanceof Error ? failure.message : String(failure)), { code: refused ? REFUSED : 'ENOTFOUND' }), []);
+      }
+    })();
   };
   const to = { host: NAME_TO_ASK_FOR, port, lookup, autoSelectFamily: true };
   const socket: Socket = secure
-    ? connectTls({ ...to, servername: isIP(host) === 0 ? host : '', ...(typeof ssl === 'object' ? ssl as ConnectionOptions : {}), checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) }, onConnect)
+    ? connectTls({ ...to, servername: isIP(host) === 0 ? host : '', ...(typeof ssl === 'object' ? ssl : {}), checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) }, onConnect)
     : connectPlain(to, onConnect);
   return socket.setKeepAlive(true, KEEP_ALIVE_MS);
 };

@@ -28,5 +28,5 @@ export const isPattern = (entry: string): boolean => entry.includes('*');
 
 function matches(pattern: string, topic: string): boolean {
   if (!isPattern(pattern)) return pattern === topic;
-  return new RegExp(`^${pattern.replaceAll(/[.\-]/g, String.raw`\$&`).replaceAll('*', '.*')}$`).test(topic);
+  return new RegExp(`^${pattern.replaceAll(/[.-]/g, String.raw`\$&`).replaceAll('*', '.*')}$`).test(topic);
 }

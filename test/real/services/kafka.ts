@@ -90,9 +90,9 @@ export async function startKafka(user?: KafkaUser): Promise<KafkaBroker> {
   return { address, secure, kill, start, dispose };
 }
 
+const line = (pem: string): string => pem.trim().replaceAll(/\r?\n/g, '\\n');
 function secured(user: KafkaUser | undefined): readonly string[] {
   if (user === undefined) return [];
-  const line = (pem: string): string => pem.trim().replaceAll(/\r?\n/g, '\\n');
   const module = 'org.apache.kafka.common.security';
   return [
     'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512', `listener.name.secure.plain.sasl.jaas.config=${module}.plain.PlainLoginModule required user_${user.name}="${user.password}";`,
