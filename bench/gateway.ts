@@ -108,9 +108,8 @@ async function door(): Promise<{ tokens: string[]; verifier: ReturnType<typeof c
 
 const MOST = 100_000_000;
 /** A module of nothing but values, seen by all others. */
-class Given {}
 const given = (...values: readonly (readonly [symbol, unknown])[]): DynamicModule =>
-  ({ module: Given, global: true, providers: values.map(([provide, useValue]) => ({ provide, useValue })), exports: values.map(([token]) => token) });
+  ({ module: class Given { readonly isGiven = true; }, global: true, providers: values.map(([provide, useValue]) => ({ provide, useValue })), exports: values.map(([token]) => token) });
 
 /** What a rung adds as the processes add it: by the modules themselves. */
 function modulesOf(rung: Rung, verifier: ReturnType<typeof createTokenVerifier> | undefined): DynamicModule[] {

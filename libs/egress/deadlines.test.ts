@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Deadlines } from './deadlines.js';
 
+const thing = () => ({ expired: vi.fn<() => void>() });
+
 describe('deadlines', () => {
   beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }); });
   afterEach(() => { vi.useRealTimers(); });
-  const thing = () => ({ expired: vi.fn<() => void>() });
 
   it.each([1, 40, 999, 1_000, 1_049, 1_050, 30_000])('of %i ms are never early, and at most 50 ms late', (ms) => {
     const deadlines = new Deadlines();

@@ -66,10 +66,11 @@ export class Metrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
   /** Adds numbers that parts of the process tell of themselves, asked at each scrape. */
   watch(readings: readonly Reading[]): void {
-    for (const { name, help, type, read } of readings) {
+    for (const reading of readings) {
+      const { name, help, type } = reading;
       const series = new CounterSeries(`${this.options.prefix}_${name}`, help, [], type);
       const get = series.get.bind(series);
-      series.get = () => { series.set(read()); return get(); };
+      series.get = () => { series.set(reading.read()); return get(); };
       this.registry.registerMetric(series as unknown as Metric);
     }
   }

@@ -1,5 +1,5 @@
 import type { BackendAnswer, ValidatedCall } from '#libs/core/call.js';
-import { Denial } from '#libs/core/errors.js';
+import type { Denial } from '#libs/core/errors.js';
 import type { Backend } from '#libs/core/ports.js';
 import type { RestBinding } from '#libs/core/rest-binding.js';
 import type { ToolResult } from '#libs/core/result.js';

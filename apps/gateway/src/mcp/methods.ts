@@ -81,7 +81,7 @@ function run(wire: Wire, turn: Turn, asked: Asked): void | Promise<void> {
   };
   return wire.options.runCall(call).then((result) => {
     exchange.call = call;
-    answerCall(wire, turn, { ...asked, retry }, result);
+    return answerCall(wire, turn, { ...asked, retry }, result);
   });
 }
 

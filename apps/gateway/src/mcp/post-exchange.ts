@@ -83,7 +83,7 @@ export class PostExchange implements Exchange, Cancellation {
   cancel(): void {
     if (this.#aborted) return;
     this.#aborted = true;
-    for (const listener of [...this.#listeners ?? []]) listener();
+    for (const listener of this.#listeners?.slice() ?? []) listener();
   }
 
   limited(standing: QuotaGrant): void { writeQuota(this.#reply, standing); }
