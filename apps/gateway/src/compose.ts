@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Bulkheads } from '#libs/bulkhead/bulkheads.js';
 import type { Catalogue } from '#libs/core/catalogue.js';
 import type { RunCall } from '#libs/core/pipeline.js';
 import type { Backend, CompletionQuestion, RateLimiter, Redactor, Settlement, TokenVerifier } from '#libs/core/ports.js';
@@ -65,12 +66,13 @@ export function composeGateway(ports: Ports, options: GatewayOptions): Gateway {
   const { logger, metrics, tracing, catalogue, validator, concurrency, verifier, source } = ports;
   const given = [ports.catalogueReady, ports.databaseReady, ports.issuersReady, ports.policyReady, ports.journalReady].filter((check) => check !== undefined);
   const health = new Health(options.lifecycle, [...given, ...(ports.limits ? [ports.limits.check] : []), ...options.checks ?? []]);
-  for (const readings of [ports.meteringReadings, ports.ledgerReadings, ports.auditReadings]) if (readings) metrics?.watch(readings);
+  const bulkheads = options.bulkheads && new Bulkheads(options.bulkheads);
+  for (const readings of [bulkheads?.readings, ports.meteringReadings, ports.ledgerReadings, ports.auditReadings]) if (readings) metrics?.watch(readings);
   const called = new CalledRequests();
   const redactor = ports.redactor ?? AS_IT_IS;
-  const backends = options.redactRequests === true ? redactingBackends(backendsOf(ports, options), redactor) : backendsOf(ports, options);
+  const backends = options.redactRequests === true ? redactingBackends(backendsOf(ports, options, bulkheads), redactor) : backendsOf(ports, options, bulkheads);
   const tenants = source && (async () => [...await source.revisions()].map(([id, revision]) => ({ id, revision })));
-  const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, listing: () => listing, tenants }) : createPlatform([], []);
+  const platform: Platform = options.platformTools ? platformOf({ catalogue, document: backends.document, options, health, bulkheads, listing: () => listing, tenants }) : createPlatform([], []);
   const policy = metrics ? measuredPolicy(ports.policy ?? DENIED, metrics) : ports.policy ?? DENIED;
   const listing = confinedListing(visibleTargets(catalogue, platform, policy));
   const settlements = [...(ports.spending ? [ports.spending] : []), ...(isSettlement(ports.decisions) ? [redactedEndings(ports.decisions, redactor)] : []), redactedEndings(observeCalls(logger, metrics, called), redactor)];
@@ -107,10 +109,15 @@ function switchedOff(ports: Ports, backends: Backends, { mcp, rest, platformTool
   return Object.keys(modules).filter((name) => modules[name] === undefined);
 }
 
-function backendsOf({ rest, graphql, grpc, kafka, mcp, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions): Backends {
+function backendsOf({ rest, graphql, grpc, kafka, mcp, fetch, inline, prompt, document }: Ports, { backends, maxTimeoutMs: maxMs }: GatewayOptions, bulkheads: Bulkheads | undefined): Backends {
   const all: Record<string, Backend | undefined> = { rest, graphql, grpc, kafka, mcp, fetch, inline, prompt, document, ...backends };
-  return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? backend : cappedTimeout(backend, maxMs)]] : [])));
+  // Inside the cap: the wait for a place is part of the call's time, and so is what is left for the backend.
+  const kept = (kind: string, backend: Backend): Backend => (bulkheads === undefined || OWN.has(kind) ? backend : bulkheads.around(backend));
+  return Object.fromEntries(Object.entries(all).flatMap(([kind, backend]) => (backend ? [[kind, maxMs === undefined ? kept(kind, backend) : cappedTimeout(kept(kind, backend), maxMs)]] : [])));
 }
+
+/** Answered by the gateway itself: there is nobody to be sick. */
+const OWN: ReadonlySet<string> = new Set(['inline', 'prompt', 'document']);
 
 function cappedTimeout(backend: Backend, maxMs: number): Backend {
   const capped = new WeakMap<Target, Target>();
@@ -124,11 +131,11 @@ function cappedTimeout(backend: Backend, maxMs: number): Backend {
   };
 }
 
-interface PlatformParts { readonly catalogue: Catalogue; readonly document: Backend | undefined; readonly options: GatewayOptions; readonly health: Health; readonly listing: () => Listing; readonly tenants: Gateway['tenants'] }
+interface PlatformParts { readonly catalogue: Catalogue; readonly document: Backend | undefined; readonly options: GatewayOptions; readonly health: Health; readonly bulkheads: Bulkheads | undefined; readonly listing: () => Listing; readonly tenants: Gateway['tenants'] }
 
-function platformOf({ catalogue, document, options: { build, now }, health, listing, tenants }: PlatformParts): Platform {
+function platformOf({ catalogue, document, options: { build, now }, health, bulkheads, listing, tenants }: PlatformParts): Platform {
   const tools = [
-    platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health), toolsTool(listing),
+    platformInfo({ build, catalogue, protocolVersions: PROTOCOL_VERSIONS }), platformHealth(health, (tenant) => bulkheads?.states(tenant) ?? []), toolsTool(listing),
     ...(tenants ? [tenantsTool(tenants, catalogue)] : []), catalogTool(catalogue, listing), apiSpecTool({ catalogue, listing }, document, documentToJson),
   ];
   return createPlatform(tools, aliasesOf(tools, now ?? Date.now));

@@ -7,6 +7,7 @@ import { idempotencyFields } from '#libs/idempotency/idempotency-fields.js';
 import { meteringFields } from '#libs/metering/metering-fields.js';
 import { limitFields } from '#libs/rate-limit/limit-fields.js';
 import { redactionFields } from '#libs/redaction/redaction-fields.js';
+import { bulkheadFields } from '#libs/bulkhead/bulkhead-fields.js';
 import { capabilityFields } from './capability/capability-fields.js';
 
 const LEVELS: Readonly<Record<string, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'>> = {
@@ -65,6 +66,7 @@ export const GatewayConfig = z.object({
   documentBackendEnabled: flag().prefault('true').meta({ env: 'DOCUMENT_BACKEND_ENABLED', description: 'Imported documents as resources.' }),
 
   mcpTimeoutSeconds: seconds(0.1, 300).default(30).meta({ env: 'MCP_TIMEOUT_SECONDS', description: 'Upper bound of a tool\'s own timeout, in seconds.' }),
+  ...bulkheadFields,
   egressAllow: list().prefault('').meta({ env: 'EGRESS_ALLOW', description: 'Private addresses that backends may have: CIDR or host, optional `:port`. Public addresses need no entry.' }),
   credentialsDir: z.string().optional().meta({ env: 'CREDENTIALS_DIR', description: 'Folder of backend secrets, {CREDENTIALS_DIR}/{tenant}/{name}.' }),
   tokenExchangeEnabled: flag().prefault('false').meta({ env: 'TOKEN_EXCHANGE_ENABLED', description: 'Whether credentials of APIs may be had on behalf of the caller (`token-exchange`, RFC 8693). The caller\'s token is then kept in memory with its principal, and shown to the token endpoint of its own issuer alone; otherwise it is dropped at the door.' }),

@@ -5,6 +5,7 @@ import type { BackendBinding } from '#libs/core/target.js';
 import type { Tracing } from '#libs/core/tracing.js';
 import type { Logger } from '#libs/observability/logger.js';
 import type { Metrics } from '#libs/observability/metrics.js';
+import type { BulkheadOptions } from '#libs/bulkhead/bulkheads.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { McpDoorOptions } from './mcp/options.js';
 
@@ -30,6 +31,8 @@ export interface GatewayOptions {
   readonly platformTools: boolean;
   /** Upper bound of a target's own timeout, in milliseconds. Unset: the target's own counts. */
   readonly maxTimeoutMs?: number;
+  /** Places and circuit breaker of each backend of each tenant. Unset: a backend may take all that there is. */
+  readonly bulkheads?: BulkheadOptions;
   /** Arguments are redacted before their backend sees them. Default: in records alone. */
   readonly redactRequests?: boolean;
   /** Dependencies of readiness beside those of the modules. */

@@ -19,6 +19,7 @@ import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module
 import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { bulkheadOptions } from '#libs/bulkhead/bulkhead-fields.js';
 import { CapabilityModule } from '#libs/capability/capability.module.js';
 import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
@@ -87,7 +88,7 @@ class GatewayProcess {
         ...on(config.promptBackendEnabled, () => PromptBackendModule.with()),
         ...on(config.documentBackendEnabled, () => DocumentBackendModule.with()),
         GatewayModule.with({
-          build, environment: config.environment, lifecycle: new Lifecycle(), maxTimeoutMs: config.mcpTimeoutSeconds * 1000, redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: config.maxBodyBytes,
+          build, environment: config.environment, lifecycle: new Lifecycle(), maxTimeoutMs: config.mcpTimeoutSeconds * 1000, bulkheads: bulkheadOptions(config), redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: config.maxBodyBytes,
           platformTools: config.platformToolsEnabled, rest: config.restEnabled, metricsRoute: config.enableMetrics ? { isPublic: config.metricsPublic } : undefined,
           mcp: config.mcpEnabled ? {
             allowedOrigins: [...config.corsOrigins, ...config.allowedOrigins], allowedHosts: config.allowedHosts.length > 0 ? config.allowedHosts : undefined,

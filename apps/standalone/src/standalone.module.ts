@@ -23,6 +23,7 @@ import { InlineBackendModule } from '#libs/backends/inline/inline-backend.module
 import { McpBackendModule } from '#libs/backends/mcp/mcp-backend.module.js';
 import { PromptBackendModule } from '#libs/backends/prompt/prompt-backend.module.js';
 import { RestBackendModule } from '#libs/backends/rest/rest-backend.module.js';
+import { DEFAULT_BULKHEADS } from '#libs/bulkhead/bulkheads.js';
 import { CapabilityModule } from '#libs/capability/capability.module.js';
 import { CatalogueModule } from '#libs/catalogue/catalogue.module.js';
 import type { Environment } from '#libs/configuration/read-config.js';
@@ -124,7 +125,7 @@ export class StandaloneModule {
         OpenapiModule.with(),
         ControllerModule.with({ refreshPollMs: 5000, apiKeysEnabled: config.apiKeysEnabled }),
         GatewayModule.with({
-          build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
+          build, environment: 'dev', lifecycle: new Lifecycle(), maxTimeoutMs: MAX_TIMEOUT_MS, bulkheads: DEFAULT_BULKHEADS, redactRequests: config.redactionEnabled && config.redactionRequests, maxBodyBytes: MAX_BODY_BYTES, platformTools: true, rest: true, metricsRoute: { isPublic: true },
           mcp: { allowedOrigins: ['http://127.0.0.1:*', 'http://localhost:*'], allowedHosts: ['127.0.0.1', 'localhost', '[::1]'], cursorKey: randomBytes(32) },
         }),
       ],
