@@ -52,6 +52,7 @@ afterAll(async () => {
   remove();
 });
 
+const b64 = (text: string): string => Buffer.from(text).toString('base64url');
 async function send(to: string, path: string, init: RequestInit = {}): Promise<{ readonly status: number; readonly text: string }> {
   const reply = await fetch(product.url + path, { redirect: 'manual', signal: AbortSignal.timeout(10_000), ...init });
   const text = await reply.text();
@@ -79,10 +80,9 @@ it('fifty secrets, one in every place that takes one, are in no log line, number
   const token = async (role: string, tenant?: string): Promise<string> => issued(`token of ${role}`, (await stoa(home, ['token', '--role', role, ...(tenant === undefined ? [] : ['--tenant', tenant])])).stdout.trim());
   const admin = { authorization: `Bearer ${await token('tenant-admin', 'acme')}` };
   const viewer = { authorization: `Bearer ${await token('viewer', 'acme')}` };
-  const root = { authorization: `Bearer ${await token('cpi-admin')}` };
+  await token('cpi-admin');
 
   // Credentials of callers: wrong ones, in each form and place.
-  const b64 = (text: string): string => Buffer.from(text).toString('base64url');
   const forged = (place: string, header: object): string => `${b64(JSON.stringify(header))}.${b64(JSON.stringify({ sub: canary(`${place}: claim`, undefined), iss: 'https://evil.test' }))}.${canary(`${place}: signature`, (random) => `CANARY${random}${random}`)}`;
   await everywhere('opaque bearer', { authorization: `Bearer ${canary('opaque bearer')}` });
   await everywhere('bearer of none', { authorization: `Bearer ${forged('bearer of none', { alg: 'none' })}` });
