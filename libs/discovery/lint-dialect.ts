@@ -1,4 +1,4 @@
-import { DIALECTS, type Dialect, GEMINI_KEYWORDS, KEYWORDS_2020, PROPERTY_NAME } from '#libs/discovery/dialects.js';
+import { type Dialect, GEMINI_KEYWORDS, KEYWORDS_2020, PROPERTY_NAME } from '#libs/discovery/dialects.js';
 
 /** What of a Tool object a provider would refuse, as `pointer: problem`; empty when it takes it. Rules by dialect; those of the name are everybody's. */
 export function lintDialect(tool: { readonly name: string; readonly description?: string; readonly inputSchema: unknown }, dialect: Dialect): readonly string[] {
