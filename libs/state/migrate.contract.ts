@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from './database.js';
 import { assertMigrated, migrate, MigrationFailed, NotMigrated } from './migrate.js';
 
-export const ALL_MIGRATIONS = ['20261101000000_apis_and_tools', '20261102000000_prompts_and_resources', '20261103000000_api_keys', '20261104000000_policies', '20261105000000_limits', '20261106000000_ledger', '20261107000000_api_contents'];
+export const ALL_MIGRATIONS = ['20261101000000_apis_and_tools', '20261102000000_prompts_and_resources', '20261103000000_api_keys', '20261104000000_policies', '20261105000000_limits', '20261106000000_ledger', '20261107000000_api_contents', '20261108000000_audit', '20261109000000_idempotency'];
 const ALL = ALL_MIGRATIONS;
 
 /** `open` gives an empty database of its own to each test. */
