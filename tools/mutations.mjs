@@ -1,6 +1,6 @@
 // `npm run mutations [NAME…]`: each patch of test/mutations removes one safeguard; the test that it names must turn red. Works on a copy of the last commit.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,6 +15,8 @@ let survived = 0;
 try {
   execFileSync('git', ['clone', '--quiet', '--shared', root, copy]);
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  // The database's client is made, not kept.
+  if (existsSync(join(root, 'libs/state/generated'))) symlinkSync(join(root, 'libs/state/generated'), join(copy, 'libs/state/generated'));
   const named = new Set();
   for (const patch of patches) {
     const path = join(folder, patch);

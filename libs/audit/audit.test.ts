@@ -168,6 +168,12 @@ describe('an audit export', () => {
     ['a header of a format to come', [JSON.stringify({ stoa: 'audit-export', v: 2 })], /does not know/], ['two exports in one file', [...lines, ...lines], /second header/], ['null', ['null'], /not a line/],
   ])('answers %s with what is wrong', (_name, given, problem) => { expect(verify(given).fault?.problem).toMatch(problem); });
 
+  it('bears kept checkpoints that were kept twice, and convicts two that differ', () => {
+    expect(verify(lines, { anchors: [...anchors, ...anchors] }).fault).toBeUndefined();
+    const forked = chainOf('acme', 57).checkpoints;
+    expect(verify(lines, { anchors: [...anchors, ...forked.slice(4)] }).fault?.problem).toBeDefined();
+  });
+
   it('is not vouched for by a key that the verifier was not given', () => {
     expect(verify(lines, { keys: readKeys([new CheckpointSigner(newSigningKey()).publicKey]) }).fault?.problem).toContain('not among the given ones');
   });
