@@ -161,7 +161,7 @@ export class ChannelUpstream implements Upstream {
       pending.bytes += text.length;
       tell(pending.caller, message.method, message.params);
     } else {
-      void answerFor(this.#only()?.caller, message).then((answer) => { channel.send(answer); });
+      void (async () => { channel.send(await answerFor(this.#only()?.caller, message)); })();
     }
   }
 
@@ -190,7 +190,7 @@ export class ChannelUpstream implements Upstream {
     this.#failAll(reason);
   }
 
-  #failAll(reason: Error): void { for (const pending of [...this.#pending.values()]) pending.reject(reason); }
+  #failAll(reason: Error): void { for (const pending of this.#pending.values()) pending.reject(reason); }
 }
 
 /** The promise, or the caller's own end, whichever comes first. */
@@ -201,6 +201,8 @@ function within<T>(promise: Promise<T>, { signal, timeoutMs }: Caller): Promise<
     const timer = setTimeout(() => { settle(); reject(new OutboundFailure('timeout', `The MCP server was not there within ${timeoutMs} ms`)); }, timeoutMs);
     signal.addEventListener('abort', aborted, { once: true });
     if (signal.aborted) aborted();
-    promise.then((value) => { settle(); resolve(value); }, (failure: unknown) => { settle(); reject(failure as Error); });
+    void (async () => {
+      try { resolve(await promise); } catch (failure) { reject(failure instanceof Error ? failure : new Error(String(failure))); } finally { settle(); }
+    })();
   });
 }

@@ -122,7 +122,7 @@ function resourceOf(resource: JsonObject, binding: Bound): ConvertedContent | Ve
   const uri = String(resource['uri']);
   if (!URL.canParse(uri) || uri.includes('{')) return { code: 'resource-uri', message: 'its uri is no absolute URI', pointer: '' };
   if (/^stoa:/i.test(uri)) return { code: 'resource-uri', message: 'URIs of the scheme stoa are the platform\'s own', pointer: '' };
-  return contentOf(resource, uri, binding, 'uri', []);
+  return contentOf(resource, { uri, binding, variables: [] });
 }
 
 function templateOf(template: JsonObject, binding: Bound): ConvertedContent | VerdictReason {
@@ -130,15 +130,15 @@ function templateOf(template: JsonObject, binding: Bound): ConvertedContent | Ve
   const variables = [...uri.matchAll(/\{([^{}]*)\}/g)].map(([, variable]) => variable ?? '');
   if (variables.length === 0 || !variables.every((name) => /^\w+$/.test(name))) return { code: 'template-level', message: 'its template is not of level 1 (RFC 6570): {name} only', pointer: '' };
   if (!/^[a-z][a-z0-9+.-]*:/i.test(uri) || /^stoa:/i.test(uri)) return { code: 'resource-uri', message: 'its template begins with no scheme, or with the platform\'s own', pointer: '' };
-  return contentOf(template, uri, binding, 'uriTemplate', variables);
+  return contentOf(template, { uri, binding, variables });
 }
 
-function contentOf(thing: JsonObject, uri: string, binding: Bound, member: 'uri' | 'uriTemplate', variables: readonly string[]): ConvertedContent {
+function contentOf(thing: JsonObject, { uri, binding, variables }: { readonly uri: string; readonly binding: Bound; readonly variables: readonly string[] }): ConvertedContent {
   const { title, description } = textsOf(thing);
   const name = typeof thing['name'] === 'string' ? cleanText(thing['name']) : uri;
   return finish({
     kind: 'resource', name: uri, title: title ?? name, description, inputSchema: schemaOf(variables.map((variable) => [variable, { type: 'string' }]), []), backend: binding(uri),
-    listed: JSON.stringify({ [member]: uri, name, ...(title === undefined ? {} : { title }), description, ...(typeof thing['mimeType'] === 'string' ? { mimeType: thing['mimeType'] } : {}), ...(isObject(thing['annotations']) ? { annotations: thing['annotations'] } : {}) }),
+    listed: JSON.stringify({ [variables.length > 0 ? 'uriTemplate' : 'uri']: uri, name, ...(title === undefined ? {} : { title }), description, ...(typeof thing['mimeType'] === 'string' ? { mimeType: thing['mimeType'] } : {}), ...(isObject(thing['annotations']) ? { annotations: thing['annotations'] } : {}) }),
   });
 }
 

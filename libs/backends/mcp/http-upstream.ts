@@ -155,26 +155,27 @@ export class HttpUpstream implements Upstream {
   /** A notification, or an answer of ours: nothing comes back. Never rejects. */
   async #send(body: string, session: Session): Promise<void> {
     try {
-      const stream = await this.#open('POST', sessionHeaders(session), body, HANDSHAKE_MS, undefined);
+      const stream = await this.#open(sessionHeaders(session), { body, timeoutMs: HANDSHAKE_MS });
       stream.close();
     } catch { /* the call that it belongs to tells */ }
   }
 
   async #end(session: Session): Promise<void> {
     if (session.id === undefined) return;
-    try { (await this.#open('DELETE', sessionHeaders(session), undefined, 2000, undefined)).close(); } catch { /* it ends by itself */ }
+    try { (await this.#open(sessionHeaders(session), { timeoutMs: 2_000 })).close(); } catch { /* it ends by itself */ }
   }
 
-  #open(method: 'POST' | 'DELETE', own: readonly (readonly [string, string])[], body: string | undefined, timeoutMs: number, signal: AbortSignal | undefined): Promise<OutboundStream> {
+  /** A POST; without a body a DELETE. */
+  #open(own: readonly (readonly [string, string])[], { body, timeoutMs, signal }: { readonly body?: string; readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<OutboundStream> {
     const { url, headers: fixed, credentials, version, maxBytes, streams } = this.options;
     const headers: (readonly [string, string])[] = [...(body === undefined ? [] : [['content-type', 'application/json'] as const]), ['accept', 'application/json, text/event-stream'], ['user-agent', `stoa/${version}`], ...Object.entries(fixed), ...own];
     const target = applyCredentials(url, headers, credentials);
     const clientCertificate = certificateOf(credentials);
-    return streams.open({ url: target, method, headers, ...(body === undefined ? {} : { body }), timeoutMs, maxBytes, ...(signal ? { signal } : {}), ...(clientCertificate === undefined ? {} : { clientCertificate }) });
+    return streams.open({ url: target, method: body === undefined ? 'DELETE' : 'POST', headers, ...(body === undefined ? {} : { body }), timeoutMs, maxBytes, ...(signal ? { signal } : {}), ...(clientCertificate === undefined ? {} : { clientCertificate }) });
   }
 
   async #exchange({ id, headers, body, era, head }: { readonly id: number; readonly headers: readonly (readonly [string, string])[]; readonly body: string; readonly era: Reply['era']; readonly head?: (stream: OutboundStream) => void }, caller: Caller, session?: Session): Promise<Reply> {
-    const stream = await this.#open('POST', [...headers, ...caller.correlation ?? []], body, caller.timeoutMs, caller.signal);
+    const stream = await this.#open([...headers, ...caller.correlation ?? []], { body, timeoutMs: caller.timeoutMs, signal: caller.signal });
     head?.(stream);
     const { status } = stream;
     const type = stream.headers['content-type'] ?? '';

@@ -15,7 +15,7 @@ import { createEgress, type Egress } from '#libs/egress/egress.js';
 import { canonical } from '#libs/backends/mcp/canonical.js';
 import { readConnection } from '#libs/backends/mcp/connection.js';
 import { convertMcp } from '#libs/backends/mcp/convert-mcp.js';
-import { bytesOf, type DescribedServer } from '#libs/backends/mcp/described.js';
+import { bytesOf } from '#libs/backends/mcp/described.js';
 import { type FakeServer, json, modern, startFake } from '#libs/backends/mcp/fake-server.contract.js';
 import { Lines, serverSentEvents } from '#libs/backends/mcp/lines.js';
 import { McpAdmission } from '#libs/backends/mcp/mcp-admission.js';
@@ -56,6 +56,7 @@ const callOf = (target: Target, input: Readonly<Record<string, unknown>>, exchan
 } as unknown as ValidatedCall);
 const backendOf = (upstreams: Upstreams): McpBackend => new McpBackend({ upstreams, credentials: { resolve: () => 'secret-of-acme' } });
 const answered = async (answer: Promise<BackendAnswer | Denial>): Promise<CallResult> => { const got = await answer; if (got instanceof Denial) throw new Error(got.message); return got.result; };
+const paramsOf = (body: Record<string, unknown> | undefined): Record<string, unknown> => (body?.['params'] ?? {}) as Record<string, unknown>;
 const saidBy = (result: CallResult): string => (result.type === 'tool' ? result.content.map((block) => (block.type === 'text' ? block.text : block.type)).join('|') : JSON.stringify(result));
 
 describe('a connection', () => {
@@ -69,8 +70,8 @@ describe('a connection', () => {
     { name: 'sets no credential as a header', given: { url: 'https://x.example/', headers: { authorization: 'Bearer x' } }, wrong: /headers\.authorization/ },
     { name: 'has no member that nobody reads', given: { url: 'https://x.example/', retries: 3 }, wrong: /connection\.retries: is not known/ },
   ])('$name', ({ given, wrong }) => {
-    if (wrong === undefined) expect(readConnection(given).headers).toEqual({});
-    else expect(() => readConnection(given)).toThrow(wrong);
+    const read = (): string => { try { return `headers ${JSON.stringify(readConnection(given).headers)}`; } catch (failure) { return String(failure); } };
+    expect(read()).toMatch(wrong ?? /^headers \{\}$/);
   });
 });
 
@@ -95,8 +96,9 @@ describe('frames', () => {
   });
 });
 
+const described = (...tools: Record<string, unknown>[]): Uint8Array => bytesOf({ mcp: 1, server: { name: 's', version: '1' }, tools, prompts: [{ name: 'p' }], resources: [], resourceTemplates: [] });
+
 describe('what was approved', () => {
-  const described = (tool: Record<string, unknown>): Uint8Array => bytesOf({ mcp: 1, server: { name: 's', version: '1' }, tools: [tool], prompts: [{ name: 'p' }], resources: [], resourceTemplates: [] } as DescribedServer);
   const full = { ...TOOL, title: 'Add', outputSchema: { type: 'object' } };
   const connection = { url: 'https://x.example/mcp' };
   const { pins } = convertMcp(described(full), { connection });
@@ -119,15 +121,15 @@ describe('what was approved', () => {
     expect(convertMcp(described(full), { connection, approved: pins ?? {} }).tools).toHaveLength(1);
   });
   it('does not take in what the server adds later', () => {
-    const more = bytesOf({ mcp: 1, server: { name: 's', version: '1' }, tools: [full, { ...full, name: 'exec' }], prompts: [], resources: [], resourceTemplates: [] } as DescribedServer);
-    const { tools, ledger } = convertMcp(more, { connection, approved: pins ?? {} });
+    const { tools, ledger } = convertMcp(described(full, { ...full, name: 'exec' }), { connection, approved: pins ?? {} });
     expect(tools.map(({ name }) => name)).toEqual(['add']);
     expect(ledger.find(({ path }) => path === 'exec')?.reasons[0]?.code).toBe('not-approved');
   });
 });
 
+const toolsOf = (inputSchema: unknown): ConvertedDocument => convertMcp(described({ name: 'get-Thing', inputSchema }), { connection: { url: 'https://x.example/' } });
+
 describe('definitions', () => {
-  const toolsOf = (inputSchema: unknown, more = {}): ConvertedDocument => convertMcp(bytesOf({ mcp: 1, server: { name: 's', version: '1' }, tools: [{ name: 'get-Thing', inputSchema, ...more }], prompts: [], resources: [], resourceTemplates: [] } as DescribedServer), { connection: { url: 'https://x.example/' } });
   it('keep their own names and bring their own $defs', () => {
     const document = toolsOf({ type: 'object', properties: { n: { $ref: '#/$defs/N' } }, $defs: { N: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/N' }] } } });
     expect(document.tools[0]?.name).toBe('get-Thing');
@@ -185,9 +187,9 @@ describe('a server of 2026-07-28 over HTTP', () => {
     let gone: (() => void) | undefined;
     const closed = new Promise<void>((resolve) => { gone = resolve; });
     const fake = await fakeOf(modern(LISTS, ({ body }, response) => {
-      const token = (body?.['params'] as { _meta: { progressToken: number } })._meta.progressToken;
+      const token = paramsOf(body)['_meta'] as { progressToken: number };
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: token, progress: 1, total: 2, message: 'half' } })}\n\n`);
+      response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { ...token, progress: 1, total: 2, message: 'half' } })}\n\n`);
       response.on('close', () => { gone?.(); });
     }));
     const upstreams = upstreamsOf();
@@ -201,7 +203,7 @@ describe('a server of 2026-07-28 over HTTP', () => {
   });
   it('that needs input sends a caller of its own era back, and asks a caller of the older ones in the middle', async () => {
     const fake = await fakeOf(modern(LISTS, ({ body }, response) => {
-      const { inputResponses, requestState } = body?.['params'] as { inputResponses?: { who?: { content?: { name?: string } } }; requestState?: string };
+      const { inputResponses, requestState } = paramsOf(body) as { inputResponses?: { who?: { content?: { name?: string } } }; requestState?: string };
       const name = inputResponses?.who?.content?.name;
       json(response, { jsonrpc: '2.0', id: body?.['id'], result: name === undefined ? { resultType: 'input_required', inputRequests: { who: { method: 'elicitation/create', params: { message: 'Who?' } } }, requestState: 's1' } : { resultType: 'complete', content: [{ type: 'text', text: `${name} ${requestState}` }] } });
     }));
@@ -219,26 +221,27 @@ describe('a server of 2026-07-28 over HTTP', () => {
   });
 });
 
-describe('a server with sessions over HTTP', () => {
-  /** Asks in the middle of each call, and answers with what it was told. */
-  const asking = (): Parameters<typeof startFake>[0] => {
-    let sessions = 0;
-    let finish: ((text: string) => void) | undefined;
-    return ({ body, headers, method }, response) => {
-      if (method === 'DELETE') { response.writeHead(200).end(); return; }
-      if (body?.['method'] === 'server/discover') { json(response, { jsonrpc: '2.0', error: { code: -32600, message: 'send initialize first' } }, 400); return; }
-      if (body?.['method'] === 'initialize') { json(response, { jsonrpc: '2.0', id: body['id'], result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } }, 200, { 'mcp-session-id': `s${++sessions}` }); return; }
-      if (body?.['method'] === 'tools/list') { json(response, { jsonrpc: '2.0', id: body['id'], result: LISTS['tools/list'] }); return; }
-      if (body?.['method'] === 'tools/call') {
-        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${JSON.stringify({ jsonrpc: '2.0', id: 'q1', method: 'elicitation/create', params: { message: 'Who?' } })}\n\n`);
-        finish = (text) => { response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id: body['id'], result: { content: [{ type: 'text', text: `${headers['mcp-session-id']} ${text}` }] } })}\n\n`); };
-        return;
-      }
-      if (body?.['id'] === 'q1') finish?.(JSON.stringify(body['result'] ?? body['error']));
-      if (typeof body?.['method'] === 'string' && body['id'] !== undefined) json(response, { jsonrpc: '2.0', id: body['id'], error: { code: -32601, message: 'no' } }, 200);
-      else response.writeHead(202).end();
-    };
+/** Asks in the middle of each call, and answers with what it was told. */
+const asking = (): Parameters<typeof startFake>[0] => {
+  let sessions = 0;
+  let finish: ((text: string) => void) | undefined;
+  return ({ body, headers, method }, response) => {
+    if (method === 'DELETE') { response.writeHead(200).end(); return; }
+    if (body?.['method'] === 'server/discover') { json(response, { jsonrpc: '2.0', error: { code: -32600, message: 'send initialize first' } }, 400); return; }
+    if (body?.['method'] === 'initialize') { json(response, { jsonrpc: '2.0', id: body['id'], result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } }, 200, { 'mcp-session-id': `s${++sessions}` }); return; }
+    if (body?.['method'] === 'tools/list') { json(response, { jsonrpc: '2.0', id: body['id'], result: LISTS['tools/list'] }); return; }
+    if (body?.['method'] === 'tools/call') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${JSON.stringify({ jsonrpc: '2.0', id: 'q1', method: 'elicitation/create', params: { message: 'Who?' } })}\n\n`);
+      finish = (text) => { response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id: body['id'], result: { content: [{ type: 'text', text: `${String(headers['mcp-session-id'])} ${text}` }] } })}\n\n`); };
+      return;
+    }
+    if (body?.['id'] === 'q1') finish?.(JSON.stringify(body['result'] ?? body['error']));
+    if (typeof body?.['method'] === 'string' && body['id'] !== undefined) json(response, { jsonrpc: '2.0', id: body['id'], error: { code: -32601, message: 'no' } }, 200);
+    else response.writeHead(202).end();
   };
+};
+
+describe('a server with sessions over HTTP', () => {
   it('asks a caller with sessions in the middle, and sends a caller of 2026-07-28 away with the question until the answer comes', async () => {
     const fake = await fakeOf(asking());
     const upstreams = upstreamsOf();
@@ -294,7 +297,6 @@ describe('a server that is a process', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it('gets its arguments as they stand and nothing of the environment but what its entry gives', async () => {
-    process.env['STOA_CREDENTIAL_ACME_X'] = 'never';
     const upstreams = upstreamsOf(list);
     const document = await describeBy(upstreams, { stdio: 'own' });
     expect(JSON.parse(saidBy(await answered(backendOf(upstreams).invoke(callOf(toolTarget(document, 'tell'), {})))))).toEqual([ARGS, ['GIVEN', 'PATH']]);

@@ -6,7 +6,7 @@ import { OutboundFailure } from '#libs/core/outbound.js';
 export interface StdioServer {
   readonly command: string;
   readonly args: readonly string[];
-  /** Its whole environment, beside PATH. */
+  /** Its whole environment, beside a PATH of the system's folders, which it may replace. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Tenants that may use it; undefined: all. */

@@ -54,8 +54,13 @@ export async function openSse({ streams, url, headers: fixed, credentials, versi
     if (target?.origin !== new URL(url).origin) throw new UpstreamFault('The MCP server named an endpoint of another origin');
     return {
       send: (message) => {
-        streams.open({ ...headersFor(target.href, [['content-type', 'application/json']]), method: 'POST', body: message, timeoutMs: CONNECT_MS, maxBytes })
-          .then((answer) => { answer.close(); if (answer.status > 299) stopping.abort(); }, () => { stopping.abort(); });
+        void (async () => {
+          try {
+            const answer = await streams.open({ ...headersFor(target.href, [['content-type', 'application/json']]), method: 'POST', body: message, timeoutMs: CONNECT_MS, maxBytes });
+            answer.close();
+            if (answer.status > 299) stopping.abort();
+          } catch { stopping.abort(); }
+        })();
       },
       close: () => { stopping.abort(); return over.promise; },
     };

@@ -4,6 +4,8 @@ import type { Channel, ChannelEvents } from '#libs/backends/mcp/channel-upstream
 import { Lines } from '#libs/backends/mcp/lines.js';
 import type { StdioServer } from '#libs/backends/mcp/operator-list.js';
 
+/** Where programs are found, unless an entry says otherwise; as POSIX systems have it, whatever this process was started with. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** How long a process has to go by itself once its input ended, and once it was asked to. */
 const GRACE_MS = 1_000;
 /** Bytes of what it says of itself that are kept for a person to read. */
@@ -18,7 +20,7 @@ const MAX_WAITING = 16 * 1024 * 1024;
 export function openProcess({ command, args, env, cwd }: StdioServer, maxBytes: number, events: ChannelEvents): Promise<Channel> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      shell: false, detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', ...env }, ...(cwd === undefined ? {} : { cwd }),
+      shell: false, detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { PATH, ...env }, ...(cwd === undefined ? {} : { cwd }),
     });
     const lines = new Lines(maxBytes);
     let said = '';

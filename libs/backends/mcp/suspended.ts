@@ -49,7 +49,9 @@ export class Suspended {
       ...caller, signal: controller.signal, timeoutMs: caller.timeoutMs + MOST_THOUGHT_MS,
       ask: (method, params) => new Promise((answer, refuse) => { push({ method, params, answer, refuse }); }),
     };
-    call(asking).then((reply) => { push({ reply }); }, (failure: unknown) => { push({ failure: failure instanceof Error ? failure : new Error(String(failure)) }); });
+    void (async () => {
+      try { push({ reply: await call(asking) }); } catch (failure) { push({ failure: failure instanceof Error ? failure : new Error(String(failure)) }); }
+    })();
     return this.#take({ next, push, controller, timeoutMs: caller.timeoutMs }, exchange);
   }
 
