@@ -293,7 +293,7 @@ operations:
       },
     });
     expect(await said('quote', { body: { sku: 'ü' } }, { from: made })).toMatchObject({ request: { topic: 'acme.requests' }, reply: { value: { price: 3, for: { sku: 'ü' } } } });
-    expect(await errorOf('quote', { body: { sku: 'silent' } }, { from: made, change: { timeoutMs: 1500 } })).toBe('BACKEND_TIMEOUT: The request was written, and no reply to it came in time');
+    expect(await errorOf('quote', { body: { sku: 'silent' } }, { from: made, change: { timeoutMs: 3000 } })).toBe('BACKEND_TIMEOUT: The request was written, and no reply to it came in time');
     await group.disconnect();
   });
 
@@ -302,7 +302,7 @@ operations:
     const waiting = invoke('consume_acme_tx', { from: 'latest', waitMs: 9000 }, { signal: abort.signal });
     abort.abort();
     expect(await waiting).toMatchObject({ code: 'CANCELLED' });
-    const early = await said('consume_acme_tx', { from: 'latest', waitMs: 60_000 }, { change: { timeoutMs: 600 } });
+    const early = await said('consume_acme_tx', { from: 'latest', waitMs: 60_000 }, { change: { timeoutMs: 2000 } });
     expect(early.messages).toEqual([]);
   });
   it('carries on after the broker was killed: calls fail by name while it is away, a producer that failed is replaced, and acknowledged messages are all there', async () => {

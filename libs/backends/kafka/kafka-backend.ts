@@ -40,8 +40,8 @@ interface Work {
 }
 interface Done { readonly json: string; readonly bytes: number }
 
-/** Of a call's time, what reading leaves for its answer. */
-const READING_SHARE = 0.9;
+/** Milliseconds of a call's time that reading leaves for what it has begun to fetch, and for its answer; half of a shorter time. */
+const SPARE_MS = 1000;
 
 /**
  * Writes and reads topics of Kafka clusters. The topic is the definition's and is checked again at each call; what a caller gives is the message. Reading joins no
@@ -67,7 +67,7 @@ export class KafkaBackend implements Backend {
     const { timeoutMs } = call.target;
     const { signal } = call.exchange;
     const client = this.options.clients.to(owner, clusterOf(binding.cluster, call.api?.baseUrl), { secret: bound('sasl')?.secret, certificate: certificateOf(credentials) });
-    const work: Work = { call, binding, client, access: registryAccess(binding.cluster, bound('registry'), signal), owner, isOver: () => signal.aborted || performance.now() - startedAt > timeoutMs * READING_SHARE };
+    const work: Work = { call, binding, client, access: registryAccess(binding.cluster, bound('registry'), signal), owner, isOver: () => signal.aborted || performance.now() - startedAt > timeoutMs - Math.min(SPARE_MS, timeoutMs / 2) };
     try {
       const { json, bytes } = await within(this.#do(work), timeoutMs, signal, binding.action);
       return this.#answer(call, { json: scrub(json, secrets), bytes }, performance.now() - startedAt);
