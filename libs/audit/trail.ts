@@ -45,6 +45,7 @@ async function readRows(sql: Sql, query: AuditQuery, { limit, offset = 0, before
   asked('tool = ?', query.tool === undefined ? undefined : searched(query.tool));
   asked('subject = ?', query.subject === undefined ? undefined : searched(query.subject));
   asked('kind = ?', query.kind);
+  asked('id = ?', query.id);
   asked('endpoint = ?', query.endpoint);
   asked('request_id = ?', query.requestId);
   asked('outcome IN (SELECT json_array_elements_text(?::json))', query.outcomes === undefined ? undefined : JSON.stringify(query.outcomes));

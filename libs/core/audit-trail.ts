@@ -10,6 +10,8 @@ export interface AuditQuery {
   /** Whoever called or changed something. */
   readonly subject?: string | undefined;
   readonly kind?: string | undefined;
+  /** Call id, or request id of a change. */
+  readonly id?: string | undefined;
   readonly outcomes?: readonly string[] | undefined;
   readonly endpoint?: string | undefined;
   readonly requestId?: string | undefined;

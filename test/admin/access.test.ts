@@ -77,6 +77,8 @@ const PROMISED: Readonly<Record<string, string>> = {
   'GET /admin/v1/tenants/:tenant/audit/checkpoints': '11000',
   'POST /admin/v1/tenants/:tenant/audit/erasures': '11000',
   'GET /admin/audit-logs': '11000',
+  'GET /admin/v1/tenants/:tenant/errors': '11100',
+  'GET /admin/v1/tenants/:tenant/errors/:id': '11100',
 };
 const ROLES = ['cpi-admin', 'tenant-admin', 'devops', 'viewer', 'somebody'];
 const routes = Object.keys(PROMISED);

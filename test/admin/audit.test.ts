@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuditBroken, type AuditPage, type AuditQuery, type AuditRange, type AuditRow, type AuditScope, type AuditTrail } from '#libs/core/audit-trail.js';
 import { Unavailable } from '#libs/core/errors.js';
@@ -124,6 +125,22 @@ describe('what is read of the trail', () => {
     expect([refused.statusCode, refused.json<{ detail: string }>().detail]).toEqual([409, expect.stringContaining('entry 23: does not follow entry 22') as unknown]);
     expect((await on.ask('tenant-admin@acme', 'GET /tenants/acme/audit/export?verify=false')).statusCode).toBe(200);
     expect(trail.exported.at(-1)).toEqual(['acme', {}, true]);
+  });
+
+  it('has failed calls with what they said, masked, and a command that makes them again', async () => {
+    const { trail } = await started();
+    const id = '0123456789abcde-5';
+    trail.rows = [{ ...row, id, arguments: { q: 'it\'s $(rm -rf /) [redacted-email]' }, facts: { ...row.facts, what: 'tool', outcome: 'timeout', code: 'BACKEND_TIMEOUT', backendMs: 5, attempts: 2, redactions: 1, inForce: { catalogue: 7 } } }];
+    const answer = (await on.ask('devops@acme', `GET /tenants/acme/errors/${id}`)).json<{ replay: { curl: string; complete: boolean }; masked: number; arguments: object; code: string }>();
+    expect([answer.code, answer.masked, answer.arguments, answer.replay.complete]).toEqual(['BACKEND_TIMEOUT', 1, trail.rows[0]?.arguments, false]);
+    // A shell makes of it exactly the words that were meant.
+    const words = execFileSync('sh', ['-c', answer.replay.curl.replace(/^curl/, 'printf "%s\\n"')], { env: { STOA_URL: 'http://x', STOA_TOKEN: 't' }, encoding: 'utf8' }).trimEnd().split('\n');
+    expect(words).toEqual(['-sS', '-X', 'POST', 'http://x/mcp/v1/tools/get_pet/invoke', '-H', 'Authorization: Bearer t', '-H', 'Content-Type: application/json', '--data-raw', JSON.stringify({ name: 'get_pet', arguments: trail.rows[0]?.arguments })]);
+    expect((await on.ask('devops@acme', 'GET /tenants/acme/errors?outcome=timeout&limit=5')).json()).toMatchObject({ total: 7, snapshots: [{ id }] });
+    expect(trail.asked).toMatchObject([{ scope: 'acme', kind: 'call', id, limit: 1 }, { scope: 'acme', kind: 'call', outcomes: ['timeout'], limit: 5 }]);
+    trail.rows = [];
+    expect((await on.ask('devops@acme', `GET /tenants/acme/errors/${id}`)).statusCode).toBe(404);
+    expect((await on.ask('viewer@acme', `GET /tenants/acme/errors/${id}`)).statusCode).toBe(403);
   });
 
   it('is proved entry by entry, and its checkpoints and keys are told', async () => {

@@ -83,6 +83,8 @@ export const ACCESS: Readonly<Record<string, readonly Role[]>> = {
   'GET /admin/v1/tenants/:tenant/audit/checkpoints': ADMINS,
   'POST /admin/v1/tenants/:tenant/audit/erasures': ADMINS,
   'GET /admin/audit-logs': ADMINS,
+  'GET /admin/v1/tenants/:tenant/errors': IMPORTERS,
+  'GET /admin/v1/tenants/:tenant/errors/:id': IMPORTERS,
 
   'GET /admin/v1/policies': PLATFORM,
   'GET /admin/v1/policies/:digest': PLATFORM,

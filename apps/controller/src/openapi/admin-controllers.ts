@@ -1,5 +1,6 @@
 import { ApisController } from '../apis/apis.controller.js';
 import { AuditController, AuditLogsController, PlatformAuditController } from '../audit/audit.controller.js';
+import { ErrorSnapshotsController } from '../audit/error-snapshots.controller.js';
 import { KeysController } from '../keys/keys.controller.js';
 import { DecisionsController } from '../policies/decisions.controller.js';
 import { OperatorPoliciesController, PoliciesController } from '../policies/policies.controller.js';
@@ -12,4 +13,4 @@ import { ToolsController } from '../tools/tools.controller.js';
 import { UsageController } from '../usage/usage.controller.js';
 
 /** Every controller that the API's description tells of. */
-export const ADMIN_CONTROLLERS = [TenantsController, ApisController, ToolsController, KeysController, PromptsController, ResourcesController, PoliciesController, OperatorPoliciesController, DecisionsController, UsageController, PriceBooksController, PlansController, AuditController, PlatformAuditController, AuditLogsController];
+export const ADMIN_CONTROLLERS = [TenantsController, ApisController, ToolsController, KeysController, PromptsController, ResourcesController, PoliciesController, OperatorPoliciesController, DecisionsController, UsageController, PriceBooksController, PlansController, AuditController, PlatformAuditController, AuditLogsController, ErrorSnapshotsController];
