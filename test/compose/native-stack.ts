@@ -43,13 +43,24 @@ export class NativeStack {
   address(service: string, inside: number): string { return `127.0.0.1:${this.ports.get(`${service}:${inside}`)}`; }
 
   async up(): Promise<void> {
-    // oxlint-disable-next-line no-await-in-loop -- each waits for those before it
-    for (const name of startOrder(this.compose)) if (name !== 'grafana' && !this.#running.has(name)) await this.start(name);
+    const names = startOrder(this.compose).filter((name) => name !== 'grafana');
+    // As `docker compose up --wait`: each is started when those that it waits for are healthy, and all are waited for at the end.
+    for (const name of names) {
+      /* oxlint-disable no-await-in-loop -- in their order */
+      for (const needed of Object.keys(this.#service(name).depends_on ?? {})) if (names.includes(needed)) await this.#healthy(needed);
+      await this.#begin(name);
+      /* oxlint-enable no-await-in-loop */
+    }
+    await Promise.all(names.map((name) => this.#healthy(name)));
   }
   /** Takes another reading of the file: services that are started from now on are as it says. */
   reread(compose: ComposeFile): void { this.compose = compose; }
 
   async start(name: string): Promise<void> {
+    await this.#begin(name);
+    await this.#healthy(name);
+  }
+  async #begin(name: string): Promise<void> {
     const service = this.#service(name);
     if (name === 'postgres') await this.#startPostgres(service);
     else {
@@ -65,7 +76,6 @@ export class NativeStack {
       child.once('error', (error) => { text += error.message; });
       this.#running.set(name, { child, said: () => text, ended: once(child, 'exit') });
     }
-    await this.#healthy(name);
   }
   /** As `docker stop`: SIGTERM; answers the exit code. */
   async stop(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
@@ -99,7 +109,7 @@ export class NativeStack {
     return run(program, args, { cwd: path.join(this.folder, name), env: environment, timeout: 10_000 }).then(() => true, () => false);
   }
   async #healthy(name: string): Promise<void> {
-    for (const until = Date.now() + 150_000; ;) {
+    for (const until = Date.now() + 240_000; ;) {
       const { child, said } = this.#running.get(name) ?? {};
       if (child && (child.exitCode !== null || child.signalCode !== null)) throw new Error(`${name} ended with ${child.exitCode ?? child.signalCode}: ${said?.().slice(-4000)}`);
       // oxlint-disable-next-line no-await-in-loop -- until it is healthy

@@ -10,6 +10,7 @@ import { sendAlerts } from '#libs/ledger/alert-outbox.js';
 import type { LedgerConsumer } from '#libs/ledger/consumer.js';
 import { takeMessage, takeRecordMessage } from '#libs/ledger/intake.js';
 import { LEDGER_CONSUMER, LedgerModule } from '#libs/ledger/ledger.module.js';
+import { ensureTopics } from '#libs/metering/kafka-topics.js';
 import { kafkaOf } from '#libs/metering/metering-fields.js';
 import { ObservabilityModule } from '#libs/observability/observability.module.js';
 import { StateModule } from '#libs/state/state.module.js';
@@ -51,7 +52,7 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
 
   async onApplicationBootstrap(): Promise<void> {
     const { config, log } = this;
-    const { brokers, clientId, ssl, sasl, topics } = kafkaOf(config, 'stoa-billing');
+    const { brokers, clientId, ssl, sasl, topics, settings } = kafkaOf(config, 'stoa-billing');
     const kafka = new Kafka({
       brokers: [...brokers], clientId, ...(ssl ? { ssl } : {}), ...(sasl ? { sasl: sasl as SASLOptions } : {}), logLevel: logLevel.WARN,
       logCreator: () => ({ namespace, log: { message, error } }) => { log.debug({ kafka: namespace, reason: typeof error === 'string' ? error : undefined }, message); },
@@ -66,7 +67,12 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
       new TopicReader({ ...shared, topic: topics.audit, consumer: this.records, read: takeRecordMessage }),
     );
     await new Promise<void>((resolve, reject) => { this.#probes.once('error', reject).listen(config.port, config.host, resolve); });
-    for (const reader of this.#readers) void this.#begin(reader);
+    // A new installation has no call and so no topic yet: whoever comes first makes them.
+    const prepare = async (): Promise<void> => {
+      const admin = kafka.admin();
+      try { await admin.connect(); await ensureTopics(admin, topics, settings); } finally { await admin.disconnect().catch(() => undefined); }
+    };
+    for (const reader of this.#readers) void this.#begin(reader, prepare);
     this.#relay = setInterval(() => { void this.#relayAlerts(kafka, topics.alerts); void this.#relayCheckpoints(kafka); }, ALERT_POLL_MS).unref();
   }
 
@@ -79,11 +85,11 @@ export class BillingModule implements OnApplicationBootstrap, OnApplicationShutd
 
   get address(): ReturnType<Server['address']> { return this.#probes.address(); }
 
-  /** A broker that is away at the start, or topics that nobody has made yet, are waited for. */
-  async #begin(reader: TopicReader): Promise<void> {
-    try { await reader.start(); } catch (failure) {
+  /** A broker that is away at the start, or topics that nobody may make, are waited for. */
+  async #begin(reader: TopicReader, prepare: () => Promise<void>): Promise<void> {
+    try { await prepare(); await reader.start(); } catch (failure) {
       this.log.warn({ err: failure }, 'a topic cannot be read yet: tried again');
-      if (this.#relay !== undefined) setTimeout(() => { void this.#begin(reader); }, ALERT_POLL_MS).unref();
+      if (this.#relay !== undefined) setTimeout(() => { void this.#begin(reader, prepare); }, ALERT_POLL_MS).unref();
     }
   }
   async #producing(kafka: Kafka): Promise<Producer> {
