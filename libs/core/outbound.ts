@@ -59,13 +59,15 @@ export interface OutboundResponse {
 }
 export class OutboundFailure extends Error {
   override get name(): string { return 'OutboundFailure'; }
+  /** Whether any of an answer had come. */
+  readonly answered: boolean;
   constructor(
     /** `refused-address`: the egress policy said no, nothing was sent. `unreachable`: DNS, connect, TLS or a broken connection. */
     readonly kind: 'refused-address' | 'invalid-request' | 'unreachable' | 'timeout' | 'too-large' | 'aborted' | 'bad-encoding',
     /** Fit for the caller: no address that DNS gave, no secret. */
     message: string,
-    options?: { cause?: unknown },
-  ) { super(message, options); }
+    options?: { cause?: unknown; answered?: boolean },
+  ) { super(message, options); this.answered = options?.answered === true; }
 }
 
 /** The code under which each failure reaches a caller. */

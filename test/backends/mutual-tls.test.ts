@@ -17,6 +17,7 @@ import { callOf, type Gateway, gatewayWith, published, textOf, toolResult } from
 
 const DOCUMENT = { openapi: '3.1.0', info: { title: 'T', version: '1' }, servers: [{ url: 'https://127.0.0.1:1' }], paths: { '/who': { get: { operationId: 'who', responses: { 200: { description: 'ok', content: { 'text/plain': {} } } } } } } };
 
+const asItIs = (bytes: Buffer): Buffer => bytes;
 const authority = certificate('authority');
 const machine = certificate('127.0.0.1', authority);
 const [one, two] = [certificate('stoa one', authority), certificate('stoa two', authority)];
@@ -66,9 +67,8 @@ describe('a client certificate', () => {
 
 it('a gRPC channel shows the certificate too, and one without it is another channel', async () => {
   const server = new Server();
-  const asItIs = (bytes: Buffer): Buffer => bytes;
   server.addService({ Who: { path: '/t/Who', requestStream: false, responseStream: false, requestSerialize: asItIs, requestDeserialize: asItIs, responseSerialize: asItIs, responseDeserialize: asItIs } },
-    { Who: (call: ServerUnaryCall<Buffer, Buffer>, done: (failure: null, answer: Buffer) => void) => { done(null, Buffer.from(call.getAuthContext().sslPeerCertificate?.subject.CN ?? 'nobody')); } });
+    { Who: (call: ServerUnaryCall<Buffer, Buffer>, done: (failure: null, answer: Buffer) => void) => { done(null, Buffer.from(String(call.getAuthContext().sslPeerCertificate?.subject.CN ?? 'nobody'))); } });
   const credentials = ServerCredentials.createSsl(Buffer.from(authority.cert), [{ cert_chain: Buffer.from(machine.cert), private_key: Buffer.from(machine.key) }], true);
   const port = await new Promise<number>((resolve, reject) => { server.bindAsync('127.0.0.1:0', credentials, (failure, bound) => { if (failure) reject(failure); else resolve(bound); }); });
   const channels = new Channels({ guard: { admit: async () => ['127.0.0.1'] }, maxMessageBytes: 1000, userAgent: 'stoa', ca: authority.cert });

@@ -3,6 +3,7 @@ import { Denial } from '#libs/core/errors.js';
 import { OUTBOUND_CODES, type Outbound, OutboundFailure, type OutboundResponse } from '#libs/core/outbound.js';
 import type { CredentialResolver } from '#libs/core/ports.js';
 import type { ToolResult } from '#libs/core/result.js';
+import { RetryBudget } from '#libs/backends/http/retry-budget.js';
 import { type AppliedCredential, certificateOf, gatherCredentials, mayRenew, scrub, secretsOf, withoutSecrets } from '#libs/backends/http/credentials.js';
 
 /** An HTTP request, complete but for the framing that the connection adds. */
@@ -43,11 +44,12 @@ export interface HttpCall {
 /** One HTTP request on behalf of a call, for every kind of backend that is reached by HTTP: its credentials, correlation, span, deadline and failures. */
 export class HttpCaller {
   readonly #userAgent: string;
+  readonly #retries = new RetryBudget();
   constructor(private readonly options: HttpCallerOptions) { this.#userAgent = `stoa/${options.version}`; }
 
   /**
    * The backend's answer whatever its status, as `read` makes it; or, where there was none, what the caller is told of that. No credential is in any
-   * text. A 401 on a credential that can be had anew is asked once more, with a new one. Written without `async`: every call passes here, and each such function costs it a microsecond.
+   * text. Asked once more: a 401 on a credential that can be had anew, and a read whose connection broke before any of an answer came, within a budget. Written without `async`: every call passes here, and each such function costs it a microsecond.
    */
   send<T>(call: ValidatedCall, http: HttpCall, read: (answer: HttpAnswer) => T): Promise<T | BackendAnswer | Denial>;
   send(call: ValidatedCall, http: HttpCall): Promise<HttpAnswer | BackendAnswer | Denial>;
@@ -61,7 +63,7 @@ export class HttpCaller {
     }
   }
 
-  /** `spentMs`: in the try before, whose credential was not taken; undefined: this is the first. */
+  /** `spentMs`: in the try before; undefined: this is the first. */
   #request(call: ValidatedCall, http: HttpCall, { credentials, read, spentMs }: { readonly credentials: readonly AppliedCredential[]; readonly read: (answer: HttpAnswer) => unknown; readonly spentMs?: number }): Promise<unknown> {
     const request = http.build(credentials);
     if (request instanceof Denial) return Promise.resolve(request);
@@ -88,9 +90,13 @@ export class HttpCaller {
     }, (failure: unknown) => {
       if (!(failure instanceof OutboundFailure)) { ended(0); throw failure; }
       ended(0, failure.kind);
+      const latencyMs = performance.now() - startedAt + (spentMs ?? 0);
+      if (failure.kind === 'unreachable' && !failure.answered && spentMs === undefined && latencyMs < call.target.timeoutMs && isRead(call, method) && this.#retries.take(call.target.apiId ?? url)) {
+        return this.#request(call, http, { credentials, read, spentMs: latencyMs });
+      }
       const secrets = secretsOf(credentials);
       if (failure.kind === 'aborted') return new Denial({ code: 'CANCELLED', message: 'The call was cancelled.', reason: scrub(failure.message, secrets) });
-      return failed(failure.kind, scrub(failure.message, secrets), performance.now() - startedAt);
+      return failed(failure.kind, scrub(failure.message, secrets), { latencyMs, attempts: spentMs === undefined ? 1 : 2 });
     });
   }
 
@@ -108,9 +114,12 @@ export class HttpCaller {
   }
 }
 
+/** Safe by its method (RFC 9110 §9.2.1) or, where every request is a POST, by what it asks; never by what it is called. */
+const isRead = ({ target: { operationClass, backend } }: ValidatedCall, method: string): boolean => operationClass === 'read' && (method === 'GET' || method === 'HEAD' || backend.kind === 'graphql');
+
 const itself = (answer: HttpAnswer): HttpAnswer => answer;
 
-function failed(kind: Exclude<OutboundFailure['kind'], 'aborted'>, message: string, latencyMs: number): BackendAnswer {
+function failed(kind: Exclude<OutboundFailure['kind'], 'aborted'>, message: string, took: Pick<BackendAnswer, 'latencyMs' | 'attempts'>): BackendAnswer {
   const result: ToolResult = { type: 'tool', isError: true, content: [{ type: 'text', text: `Request to backend failed: ${message}` }], meta: { error_code: OUTBOUND_CODES[kind] } };
-  return { result, outcome: kind === 'timeout' ? 'timeout' : 'error', latencyMs, bytes: 0 };
+  return { result, outcome: kind === 'timeout' ? 'timeout' : 'error', ...took, bytes: 0 };
 }
