@@ -17,7 +17,7 @@ const MAX_DATA_BYTES = 8 * 1024 * 1024;
 /** Input text: beyond this a call is not decided, and so denied. */
 const MAX_INPUT_BYTES = 1024 * 1024;
 /** 64 KiB each. A rule that wants more memory fails, and so denies. */
-const MEMORY_PAGES = { initial: 5, maximum: 2048 };
+export const MEMORY_PAGES = { initial: 5, maximum: 2048 };
 /** What the evaluator adds to the functions that are native in the module; the rest of OPA's it throws on, but only when a call reaches them. */
 const PROVIDED = new Set(['sprintf', 'json.is_valid', 'regex.split', 'yaml.is_valid', 'yaml.marshal', 'yaml.unmarshal']);
 const encoder = new TextEncoder();

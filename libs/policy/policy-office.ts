@@ -6,6 +6,7 @@ import { ActivePolicy, type Candidate } from './active-policy.js';
 import { compileRego } from './compile-rego.js';
 import { policyDecisionPoint } from './decision-point.js';
 import { lint } from './lint.js';
+import { PolicyRefused } from './policy-refused.js';
 import { digestOf, type PolicySet, readOperatorFiles, readTenantFiles } from './policy-files.js';
 import { compose, type PolicyInForce } from './policy-in-force.js';
 
@@ -48,8 +49,12 @@ export function policyOffice({ inForce, store, environment, compilerFolder }: Of
     return { candidate, module };
   };
   const tried = async (scope: PolicyScope, files: PolicyFiles | undefined): Promise<Composed & { readonly revision: string }> => {
-    const made = await composed(scope, files);
-    return { ...made, revision: await new ActivePolicy().activate({ ...made.candidate, file: Object.keys(files ?? {})[0] ?? 'policy' }) };
+    const own = Object.keys(files ?? {});
+    try {
+      const made = await composed(scope, files);
+      // What takes too long or fails is own Rego, where there is any.
+      return { ...made, revision: await new ActivePolicy().activate({ ...made.candidate, file: own.find((name) => name.endsWith('.rego')) ?? own[0] ?? 'policy' }) };
+    } catch (failure) { throw failure instanceof PolicyRefused ? told(failure, scope, own) : failure; }
   };
 
   // Those that decided before, for questions about the past.
@@ -82,6 +87,15 @@ export function policyOffice({ inForce, store, environment, compilerFolder }: Of
     checkUnder: async (revision, question) => past.get(revision)?.(question),
     revision: () => inForce.engine()?.revision,
   };
+}
+
+/** In the author's own file names, and without a word about files of others. */
+function told({ issues }: PolicyRefused, { tenant }: PolicyScope, own: readonly string[]): PolicyRefused {
+  return new PolicyRefused(issues.map((issue) => {
+    const file = tenant !== undefined && issue.file.startsWith(`${tenant}/`) ? issue.file.slice(tenant.length + 1) : issue.file;
+    if (tenant === undefined || own.includes(file) || file === 'policy') return { ...issue, file };
+    return { file: own[0] ?? 'policy', message: 'does not go together with a policy that is already in force: ask the platform\'s administrator' };
+  }));
 }
 
 function read({ tenant, tools }: PolicyScope, files: PolicyFiles): readonly PolicyRemark[] {

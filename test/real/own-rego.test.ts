@@ -86,3 +86,14 @@ describe('a compiled policy that needs functions of another evaluator', () => {
     await expect(embeddedEngine({ wasm: Buffer.from(built.wasm!, 'base64'), data: shippedBundle().data, file: 'theirs.wasm' })).rejects.toThrow('theirs.wasm: uses semver.compare, which the embedded evaluator does not have');
   });
 });
+
+describe('own Rego that decides too slowly', () => {
+  it.each([['for ever', 3000, /^own\.rego: does not decide a call within \d+ ms/], ['for too long', 400, /^own\.rego: takes \d+ ms for one decision/]])('is not put in force, though only callers with rights would meet it: %s', async (_, size, says) => {
+    const wasm = await compileRego(operator(`deny contains "x" if count([1 | some a in numbers.range(1, ${size}); some b in numbers.range(1, ${size}); a * b == -1]) > 0`), { compilerFolder });
+    const active = new ActivePolicy();
+    await active.activate({});
+    const before = active.revision;
+    await expect(active.activate({ wasm, varies: ['arguments', 'time'], file: 'own.rego' })).rejects.toThrow(says);
+    expect(active.revision).toBe(before);
+  });
+});

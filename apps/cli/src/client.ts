@@ -124,6 +124,13 @@ export async function send(connection: Connection, request: Request): Promise<Re
 
 const Detail = z.object({ detail: z.union([z.string(), z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])).default([]), msg: z.string() }))]) });
 
+/** A place in a file that was sent along is told as compilers do. */
+function placeOf(loc: readonly (string | number)[]): string {
+  if (loc[0] !== 'body' || loc[1] !== 'files' || loc.length < 3) return loc.join('.');
+  const [, , file, word, line] = loc;
+  return word === 'line' ? `${file}:${line}` : String(file);
+}
+
 /** RFC 6749 §5.2. */
 const OAuthError = z.object({ error_description: z.string() });
 
@@ -131,7 +138,7 @@ const OAuthError = z.object({ error_description: z.string() });
 function problem(text: string, status: number): string {
   const body = parseJson(text);
   const detail = Detail.safeParse(body);
-  if (detail.success) return typeof detail.data.detail === 'string' ? detail.data.detail : detail.data.detail.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ');
+  if (detail.success) return typeof detail.data.detail === 'string' ? detail.data.detail : detail.data.detail.map(({ loc, msg }) => `${placeOf(loc)}: ${msg}`).join('; ');
   const oauth = OAuthError.safeParse(body);
   if (oauth.success) return oauth.data.error_description;
   return `HTTP ${status}${text === '' ? '' : `: ${text.slice(0, 300)}`}`;

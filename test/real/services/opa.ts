@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
@@ -18,7 +19,7 @@ export interface OpaServer {
 }
 
 /** The OPA server of its Go module, built once into `~/.cache/stoa-test` (one to four minutes, then at once). Needs Go 1.26. */
-async function binary(): Promise<string> {
+export async function opaProgram(): Promise<string> {
   const cache = process.env['STOA_CACHE'] ?? path.join(homedir(), '.cache', 'stoa-test');
   const home = path.join(cache, `opa-${OPA}`);
   await mkdir(home, { recursive: true });
@@ -30,17 +31,19 @@ async function binary(): Promise<string> {
   return path.join(home, 'opa');
 }
 
-/** A real OPA server on loopback with a bundle folder of these files. */
-export async function startOpa(files: Readonly<Record<string, string>>): Promise<OpaServer> {
-  const program = await binary();
+/** A real OPA server on loopback with a bundle folder of these files, or with a bundle file that it watches; it waits for that to be there. */
+export async function startOpa(files: Readonly<Record<string, string>> | { readonly bundle: string; readonly port: number }): Promise<OpaServer> {
+  const watched = typeof files['bundle'] === 'string' ? files['bundle'] : undefined;
+  const program = await opaProgram();
   const folder = await mkdtemp(path.join(tmpdir(), 'stoa-opa-'));
-  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
-  const port = await freePort();
+  if (watched === undefined) for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), String(content));
+  else while (!existsSync(watched)) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  const port = watched === undefined ? await freePort() : Number(files['port']);
   const url = `http://127.0.0.1:${port}`;
   let child: ReturnType<typeof spawn> | undefined;
   const start = async (): Promise<void> => {
     const said: string[] = [];
-    const started = spawn(program, ['run', '--server', '--addr', `127.0.0.1:${port}`, '--skip-version-check', '--log-level', 'error', '--bundle', folder], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(program, ['run', '--server', '--addr', `127.0.0.1:${port}`, '--skip-version-check', '--log-level', 'error', ...(watched === undefined ? ['--bundle', folder] : ['--bundle', watched, '--watch'])], { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
     for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk: Buffer) => { said.push(chunk.toString('utf8')); });
     for (let attempt = 0; attempt < 500; attempt++) {
