@@ -1,4 +1,4 @@
-import type { JsonSchema, JsonSchemaObject } from '#libs/core/json-schema.js';
+import type { JsonSchema } from '#libs/core/json-schema.js';
 import { isObject } from '#libs/tool-listing/raw.js';
 import { PayloadProblem } from '#libs/backends/kafka/avro-payload.js';
 
@@ -99,6 +99,3 @@ export function resolvePointer(root: unknown, pointer: string): unknown {
   }
   return found;
 }
-
-/** An object schema's members, where it says so itself. */
-export const membersOf = (schema: JsonSchema): JsonSchemaObject => (typeof schema === 'object' && typeof schema['properties'] === 'object' && schema['properties'] !== null ? schema['properties'] as JsonSchemaObject : {});
