@@ -26,7 +26,7 @@ const STEPS: readonly { readonly name: string; readonly adds: Partial<Rung> }[] 
   { name: '+policy', adds: { policy: true } },
   { name: '+limits', adds: { limits: true } },
   { name: '+meter', adds: { meter: 'journal' } },
-  { name: '+audit', adds: { meter: 'shipping' } },
+  { name: '+shipping', adds: { meter: 'shipping' } },
   { name: '+redaction', adds: { redaction: true } },
 ];
 const rungs = (): { name: string; rung: Rung }[] => {
@@ -39,7 +39,7 @@ const pinnable = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0', 
 const children: ChildProcess[] = [];
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
 // A stuck child must not hold the machine.
-setTimeout(() => { console.error('bench: gave up after 8 minutes'); process.exit(1); }, 480_000).unref();
+setTimeout(() => { console.error('bench: gave up after 15 minutes'); process.exit(1); }, 900_000).unref();
 
 interface Server { readonly port: number; readonly child: ChildProcess }
 function start<Ready extends { readonly port: number }>(script: string, core: number, args: readonly string[] = []): Promise<Ready & { readonly child: ChildProcess }> {
