@@ -207,6 +207,14 @@ export function controlStoreContract(engine: string, open: () => Promise<StoreUn
         expect((await store.putApi(of, draftOf({ slots: { key: { type: 'bearer' } } }))).api.credentials).toEqual({ key: { from: 'environment', name: 'PETS' } });
         await store.setCredential(of, 'pets', 'key', undefined);
         expect((await store.getApi(of, 'pets'))?.credentials).toEqual({});
+        // A reference is kept whole, and slots that every API has outlive every document.
+        const token = { from: 'client-credentials', tokenUrl: 'https://id.test/token', clientId: 'stoa', secret: { from: 'file', name: 's' }, scope: 'a b' } as const;
+        await store.setCredential(of, 'pets', 'key', token);
+        await store.setCredential(of, 'pets', 'gateway', { from: 'file', name: 'trust' });
+        expect((await load(of)).apis[0]?.credentials).toEqual({ key: token, gateway: { from: 'file', name: 'trust' } });
+        expect((await store.putApi(of, draftOf({ slots: {} }))).api.credentials).toEqual({ gateway: { from: 'file', name: 'trust' } });
+        await store.putApi(of, draftOf({ slots: { key: { type: 'bearer' } } }));
+        for (const slot of ['key', 'gateway']) await store.setCredential(of, 'pets', slot, undefined);
         await expect(store.setCredential(of, 'pets', 'other', { from: 'file', name: 'x' })).rejects.toBeInstanceOf(NoSuchRecord);
       });
 

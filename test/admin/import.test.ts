@@ -233,6 +233,17 @@ describe('importing a document', () => {
       const refused = await on.ask(ADMIN, slot, wrong);
       expect([refused.statusCode, refused.body.includes('hunter2')]).toEqual([422, false]);
     }
+    const client = { clientId: 'stoa', secret: { from: 'file', name: 'client' }, audience: 'pets' };
+    for (const reference of [{ from: 'client-credentials', tokenUrl: 'https://id.test/token', ...client }, { from: 'token-exchange', ...client }]) {
+      expect((await on.ask(ADMIN, slot, reference)).statusCode).toBe(200);
+      expect((await on.ask(ADMIN, 'GET /tenants/acme/apis/pets')).json()).toMatchObject({ credentials: { key: reference } });
+    }
+    // A caller's token goes to its own issuer: no tenant can name another place.
+    for (const wrong of [{ from: 'client-credentials', ...client }, { from: 'client-credentials', tokenUrl: 'ftp://id.test', ...client }, { from: 'token-exchange', tokenUrl: 'https://evil.test', ...client }, { from: 'token-exchange', clientId: 'stoa', secret: 'hunter2' }, { from: 'magic', name: 'x' }]) {
+      const refused = await on.ask(ADMIN, slot, wrong);
+      expect([wrong, refused.statusCode, refused.body.includes('hunter2')]).toEqual([wrong, 422, false]);
+    }
+    for (const standing of ['gateway', 'client-certificate']) expect((await on.ask(ADMIN, `PUT /tenants/acme/apis/pets/credentials/${standing}`, { from: 'file', name: 'x' })).statusCode).toBe(200);
     const unknown = await on.ask(ADMIN, 'PUT /tenants/acme/apis/pets/credentials/other', { from: 'file', name: 'x' });
     expect([unknown.statusCode, unknown.body]).toEqual([404, '{"detail":"Credential slot not found: other; pets has key, gateway, client-certificate"}']);
     expect((await on.ask(ADMIN, 'DELETE /tenants/acme/apis/pets/credentials/key')).statusCode).toBe(204);

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RestBackend } from '#libs/backends/rest/rest-backend.js';
@@ -22,9 +22,12 @@ const DOCUMENT = (at: number): object => ({
 });
 const BOMB = gzipSync(Buffer.alloc(64 * MIB));
 
+/** Accepts connections to its TLS port and never says a word there. */
+const NO_HANDSHAKE = 'never ends its TLS handshake';
 type Sickness = (request: IncomingMessage, response: ServerResponse) => void;
 const SICKNESSES: Readonly<Record<string, Sickness>> = {
   'hangs': () => undefined,
+  [NO_HANDSHAKE]: () => undefined,
   'drips one byte a second': (_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     const timer = setInterval(() => { response.write(' '); }, 1000);
@@ -49,10 +52,12 @@ const SICKNESSES: Readonly<Record<string, Sickness>> = {
 describe('one sick backend among twenty', () => {
   const egress = createEgress({ allow: ['127.0.0.1'] });
   const servers: Server[] = [];
+  const silent = createTcpServer(() => undefined);
   let sick: { readonly at: number; readonly how: Sickness } | undefined;
   let gateway: Gateway;
 
   beforeAll(async () => {
+    await new Promise<void>((resolve) => { silent.listen(0, '127.0.0.1', resolve); });
     for (let at = 0; at < BACKENDS; at += 1) {
       const server = createServer((request, response) => {
         response.on('error', () => undefined);
@@ -65,13 +70,14 @@ describe('one sick backend among twenty', () => {
       bulkheads: { concurrency: 10, queue: 10, queueMs: 500, failures: 5, restMs: 600_000 },
     });
   });
-  afterAll(async () => { for (const server of servers) { server.closeAllConnections(); server.close(); } await gateway.app.close(); await egress.close(); });
+  afterAll(async () => { silent.close(); for (const server of servers) { server.closeAllConnections(); server.close(); } await gateway.app.close(); await egress.close(); });
 
   /** A catalogue in which each backend has another name than before, so that no circuit is open yet. */
   let generation = 0;
-  async function offer(sickAt: number): Promise<void> {
+  async function offer(sickAt: number, name = ''): Promise<void> {
+    const urlOf = (server: { address(): unknown }, scheme: string): string => `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     generation += 1;
-    const all = await Promise.all(servers.map(async (server, at) => published({ document: await convertDocument(Buffer.from(JSON.stringify(DOCUMENT(at))), {}), name: `g${generation}-${at}`, baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, timeoutMs: at === sickAt ? 400 : 10_000 })));
+    const all = await Promise.all(servers.map(async (server, at) => published({ document: await convertDocument(Buffer.from(JSON.stringify(DOCUMENT(at))), {}), name: `g${generation}-${at}`, baseUrl: at === sickAt && name === NO_HANDSHAKE ? urlOf(silent, 'https') : urlOf(server, 'http'), timeoutMs: at === sickAt ? 400 : 10_000 })));
     gateway.fake.catalogue.put('acme', all.flatMap(({ targets }) => targets), all.map(({ api }) => api));
     gateway.forget();
   }
@@ -83,7 +89,7 @@ describe('one sick backend among twenty', () => {
 
   it.each(Object.entries(SICKNESSES))('that %s leaves the other nineteen alone, is refused what it cannot do, and costs no memory', async (name, how) => {
     const at = Object.keys(SICKNESSES).indexOf(name);
-    await offer(at);
+    await offer(at, name);
     sick = { at, how };
     const before = process.memoryUsage().rss;
     let peak = before;
@@ -110,7 +116,7 @@ describe('one sick backend among twenty', () => {
   });
 
   it.each(['hangs', 'resets connections', 'answers 503 to everything', 'answers with what is not HTTP'])('that %s is soon not asked at all, and its tenant can see that', async (name) => {
-    await offer(0);
+    await offer(0, name);
     let asked = 0;
     sick = { at: 0, how: (request, response) => { asked += 1; SICKNESSES[name]?.(request, response); } };
     while (await call(0) !== 'resting') expect(asked).toBeLessThan(20);
