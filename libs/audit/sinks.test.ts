@@ -53,6 +53,12 @@ describe('audit sinks', () => {
     status = 200;
   });
 
+  it('are named without what may be secret in their address', () => {
+    const [one, two] = ['a', 'b'].map((key) => makeSink(`webhook:https://user:pass@siem.test/in?key=${key}`, parts).name);
+    expect(one).toMatch(/^webhook:https:\/\/siem\.test\/in#[0-9a-f]{8}$/);
+    expect(one).not.toBe(two);
+  });
+
   it('send log records of OpenTelemetry: OTLP over HTTP, as JSON', async () => {
     sent.length = 0;
     await makeSink('otlp:http://collector.test:4318', parts).deliver(records);

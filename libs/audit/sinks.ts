@@ -4,9 +4,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { digestOf } from '#libs/audit/entry.js';
+import { type AuditBody, digestOf, type Personal } from '#libs/audit/entry.js';
 import type { StoredEntry } from '#libs/audit/stored-chain.js';
-import type { AuditBody, Personal } from '#libs/audit/entry.js';
 import type { Outbound } from '#libs/core/outbound.js';
 
 /** An entry as sinks are told it: flat, one JSON object; `hash` is what the next entry of the chain points to. */
@@ -82,7 +81,10 @@ export function makeSink(setting: string, parts: SinkParts): AuditSink {
       const { status } = await outbound.request({ url, method: 'POST', headers: [['content-type', 'application/json'], ...headers], body, timeoutMs: HTTP_TIMEOUT_MS, maxBytes: 65_536 });
       if (status < 200 || status > 299) throw new Error(`answered ${status}`);
     };
-    return kind === 'webhook' ? webhook(setting, rest, post, parts) : otlp(setting, rest, post, parts.service);
+    // Named in logs and in the database: without what may be a secret in it.
+    const { origin, pathname } = new URL(rest);
+    const name = `${kind}:${origin}${pathname}#${digestOf(rest).slice(0, 8)}`;
+    return kind === 'webhook' ? webhook(name, rest, post, parts) : otlp(name, rest, post, parts.service);
   }
   if (kind === 'syslog') {
     const url = URL.canParse(rest) ? new URL(rest) : undefined;

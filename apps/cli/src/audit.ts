@@ -36,7 +36,7 @@ type Values = ReturnType<typeof parsed>['values'];
 export async function auditCommand(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals: [verb, file, ...more] } = parsed(args);
   if (more.length > 0 || (file !== undefined && verb !== 'verify')) throw new CommandError('stoa audit: too many arguments; stoa audit --help shows them', 2);
-  switch (verb) {
+  switch (verb ?? '') {
     case 'verify': return file === undefined ? verifyProduct(values, io) : verifyFile(file, values, io);
     case 'export': return print(await exportLines(io, trailOf(values), values), io);
     case 'prove': return print(await proofLines(io, trailOf(values), needed(values.seq, '--seq')), io);
