@@ -49,6 +49,8 @@ const SICKNESSES: Readonly<Record<string, Sickness>> = {
   'answers with what is not JSON': (_request, response) => { response.writeHead(200, { 'content-type': 'application/json' }).end('{"from": '); },
 };
 
+const urlOf = (server: { address(): unknown }, scheme: string): string => `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
 describe('one sick backend among twenty', () => {
   const egress = createEgress({ allow: ['127.0.0.1'] });
   const servers: Server[] = [];
@@ -75,7 +77,6 @@ describe('one sick backend among twenty', () => {
   /** A catalogue in which each backend has another name than before, so that no circuit is open yet. */
   let generation = 0;
   async function offer(sickAt: number, name = ''): Promise<void> {
-    const urlOf = (server: { address(): unknown }, scheme: string): string => `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     generation += 1;
     const all = await Promise.all(servers.map(async (server, at) => published({ document: await convertDocument(Buffer.from(JSON.stringify(DOCUMENT(at))), {}), name: `g${generation}-${at}`, baseUrl: at === sickAt && name === NO_HANDSHAKE ? urlOf(silent, 'https') : urlOf(server, 'http'), timeoutMs: at === sickAt ? 400 : 10_000 })));
     gateway.fake.catalogue.put('acme', all.flatMap(({ targets }) => targets), all.map(({ api }) => api));
