@@ -138,6 +138,8 @@ export async function billingWorld() {
   return {
     url, receipts, waiting, call, settled, egress, fake,
     newId: (): string => randomUUID(),
+    /** Open connections of the gateway's clients. */
+    connections: (): Promise<number> => new Promise((resolve) => { app.getHttpServer().getConnections((_error, count) => { resolve(count); }); }),
     /** The ledger's entries of a request, in the order of their calls. */
     counted: async (requestId: string): Promise<readonly Counted[]> => {
       await settled();
