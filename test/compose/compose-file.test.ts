@@ -16,6 +16,8 @@ import { prometheusPrograms } from './downloads.js';
 const run = promisify(execFile);
 const OURS = { gateway: GatewayConfig, controller: ControllerConfig, billing: BillingConfig } as const;
 
+const secrets = (text: string): string[] => [...text.matchAll(/^(?:\w*(?:PASSWORD|SECRETS?|KEY|CLUSTER_ID))=(.+)$/gm)].map(([, value = '']) => value);
+
 describe('docker-compose.yml', () => {
   let folder: string;
   let envFile: string;
@@ -116,7 +118,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('pins every image that is not ours to a version', () => {
-    for (const [name, { image, build }] of all()) if (!build) expect([name, image]).toEqual([name, expect.stringMatching(/:v?\d+\.\d+/)]);
+    expect(all().filter(([, { image, build }]) => !build && !/:v?\d+\.\d+/.test(image)).map(([name]) => name)).toEqual([]);
   });
 });
 
@@ -127,7 +129,6 @@ describe('tools/make-env.mjs', () => {
     for (const file of [one, two]) await run('node', ['tools/make-env.mjs', file]);
     expect((await stat(one)).mode & 0o777).toBe(0o600);
     const [first, second] = [await readFile(one, 'utf8'), await readFile(two, 'utf8')];
-    const secrets = (text: string): string[] => [...text.matchAll(/^(?:\w*(?:PASSWORD|SECRETS?|KEY|CLUSTER_ID))=(.+)$/gm)].map(([, value = '']) => value);
     expect(secrets(first).length).toBeGreaterThan(10);
     expect(new Set([...secrets(first), ...secrets(second)]).size).toBe(secrets(first).length * 2);
     const older = first.replace(/^CURSOR_KEY=.*\n/m, '');

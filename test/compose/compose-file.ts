@@ -33,9 +33,9 @@ export interface ComposeFile {
 }
 
 /** The Compose file as Docker Compose itself reads it: checked against the specification's schema, variables filled in. Rejects with what Compose says. */
-export async function readCompose(envFile: string, { files = ['docker-compose.yml'], profiles = [] as readonly string[], environment = {} as Readonly<Record<string, string>> } = {}): Promise<ComposeFile> {
+export async function readCompose(envFile: string, { files = ['docker-compose.yml'], profiles = [] }: { readonly files?: readonly string[]; readonly profiles?: readonly string[] } = {}): Promise<ComposeFile> {
   const { stdout } = await run(await dockerCompose(), [...files.flatMap((file) => ['--file', file]), ...profiles.flatMap((profile) => ['--profile', profile]), '--env-file', envFile, 'config', '--format', 'json'],
-    { cwd: path.join(import.meta.dirname, '..', '..'), env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment }, maxBuffer: 16 * 1024 * 1024 });
+    { cwd: path.join(import.meta.dirname, '..', '..'), env: { PATH: process.env['PATH'], HOME: process.env['HOME'] }, maxBuffer: 16 * 1024 * 1024 });
   return unescaped(JSON.parse(stdout)) as ComposeFile;
 }
 
@@ -50,10 +50,10 @@ function unescaped(value: unknown): unknown {
 /** Services in an order in which each comes after those that it waits for. */
 export function startOrder({ services }: ComposeFile): readonly string[] {
   const order: string[] = [];
-  const visit = (name: string, path: readonly string[]): void => {
-    if (path.includes(name)) throw new Error(`${[...path, name].join(' → ')}: these wait for one another`);
+  const visit = (name: string, through: readonly string[]): void => {
+    if (through.includes(name)) throw new Error(`${[...through, name].join(' → ')}: these wait for one another`);
     if (order.includes(name)) return;
-    for (const needed of Object.keys(services[name]?.depends_on ?? {})) if (services[needed]) visit(needed, [...path, name]);
+    for (const needed of Object.keys(services[name]?.depends_on ?? {})) if (services[needed]) visit(needed, [...through, name]);
     order.push(name);
   };
   for (const name of Object.keys(services)) visit(name, []);

@@ -50,8 +50,8 @@ export async function postgresPrograms(): Promise<Programs> {
 }
 
 /**
- * The broker started by the image's rules: `KAFKA_A_B` is the setting `a.b`, the storage is formatted with CLUSTER_ID. And the console
- * consumer, for people.
+ * The broker started by the image's rules: `KAFKA_A_B` is the setting `a.b`, the storage is formatted with CLUSTER_ID. And a stand-in of
+ * the console consumer, for people.
  */
 export async function kafkaPrograms(folder: string): Promise<Programs> {
   const libraries = await kafkaLibraries();
@@ -69,7 +69,7 @@ export async function kafkaPrograms(folder: string): Promise<Programs> {
     done
     (${java} -Xmx256m kafka.tools.StorageTool format --ignore-formatted -t "$CLUSTER_ID" -c "$properties") >&2
     ${java} $KAFKA_HEAP_OPTS kafka.Kafka "$properties"`);
-  await script(path.join(bin, 'kafka-console-consumer.sh'), `${java} -Xmx256m org.apache.kafka.tools.consumer.ConsoleConsumer "$@"`);
+  await script(path.join(bin, 'kafka-console-consumer.sh'), `exec '${process.execPath}' '${path.join(import.meta.dirname, 'console-consumer.mjs')}' "$@"`);
   return { path: bin, places: { '/opt/kafka/bin': bin }, environment: {} };
 }
 

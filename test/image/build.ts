@@ -11,11 +11,6 @@ const REPOSITORY = path.join(import.meta.dirname, '..', '..');
 export async function buildContext(root = REPOSITORY): Promise<readonly string[]> {
   const rules = (await readFile(path.join(root, '.dockerignore'), 'utf8')).split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => (line.startsWith('!') ? { pattern: line.slice(1), keeps: true } : { pattern: line, keeps: false }));
-  const matches = (file: string, pattern: string): boolean => {
-    const expression = globOf(pattern);
-    for (let at = file; at !== '.'; at = path.dirname(at)) if (expression.test(at)) return true;
-    return false;
-  };
   const kept = (file: string): boolean => rules.findLast(({ pattern }) => matches(file, pattern))?.keeps ?? true;
   const files: string[] = [];
   const walk = async (folder: string): Promise<void> => {
@@ -32,6 +27,13 @@ export async function buildContext(root = REPOSITORY): Promise<readonly string[]
 
 /** Docker's globs: a star matches a leading dot, too. */
 const globOf = (pattern: string): RegExp => new RegExp(`^${pattern.replaceAll(/[.+^$()|[\]{}\\]/g, '\\$&').replaceAll('**/', '\u0000').replaceAll('*', '[^/]*').replaceAll('\u0000', '(.*/)?')}$`);
+
+/** Whether a pattern is for this file, or for a folder above it. */
+function matches(file: string, pattern: string): boolean {
+  const expression = globOf(pattern);
+  for (let at = file; at !== '.'; at = path.dirname(at)) if (expression.test(at)) return true;
+  return false;
+}
 
 /**
  * Does what `docker build --target` does of a Dockerfile, without an engine: each stage is a folder below `folder`, COPY copies between

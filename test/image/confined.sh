@@ -9,7 +9,7 @@ unset STOA_CONFINED
 mount --bind "$root" "$root"
 mkdir -p "$root/proc" "$root/dev" "$root/tmp" "$root/etc"
 # What distroless/cc brings: the C and C++ libraries, certificates, and names.
-for library in $(ldd "$root/usr/local/bin/node" | sed -nE 's/.*(=> )?(\/[^ ]+) \(.*/\2/p') /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libnss_dns.so.2 /lib/x86_64-linux-gnu/libresolv.so.2; do
+for library in $(ldd "$root/usr/local/bin/node" | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i }') /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libnss_dns.so.2 /lib/x86_64-linux-gnu/libresolv.so.2; do
   [ -e "$library" ] || continue
   mkdir -p "$root$(dirname "$library")"; touch "$root$library"; mount --bind "$library" "$root$library"
 done

@@ -55,13 +55,15 @@ export function ancestry(stages: ReadonlyMap<string, Stage>, name: string): read
 /** What a container of this target runs, and how. */
 export function started(stages: ReadonlyMap<string, Stage>, target: string): Started {
   let state: Started = { entrypoint: [], command: [], environment: {}, workdir: '/', user: undefined, healthcheck: undefined };
+  const given = new Map<string, string>();
   for (const { instructions } of ancestry(stages, target)) {
     for (const { name, words, text } of instructions) {
       if (name === 'ENTRYPOINT') state = { ...state, entrypoint: words };
       else if (name === 'CMD') state = { ...state, command: words };
       else if (name === 'WORKDIR') state = { ...state, workdir: text };
+      else if (name === 'ARG') given.set(text.split('=')[0] ?? '', text.split('=')[1] ?? '');
       else if (name === 'USER') state = { ...state, user: text };
-      else if (name === 'ENV') state = { ...state, environment: { ...state.environment, ...Object.fromEntries(words.map((word) => { const at = word.indexOf('='); return [word.slice(0, at), word.slice(at + 1)]; })) } };
+      else if (name === 'ENV') state = { ...state, environment: { ...state.environment, ...Object.fromEntries(words.map((word) => { const at = word.indexOf('='); return [word.slice(0, at), word.slice(at + 1).replaceAll(/\$(\w+)/g, (_all, argument: string) => given.get(argument) ?? '')]; })) } };
       else if (name === 'HEALTHCHECK') state = { ...state, healthcheck: text === 'NONE' ? undefined : JSON.parse(text.replace(/^(--\S+\s+)*CMD\s+/, '')) as string[] };
     }
   }
