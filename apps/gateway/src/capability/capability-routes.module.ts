@@ -6,10 +6,10 @@ import { ExchangeRefused } from '#libs/capability/authority.js';
 import { administers, type Capabilities, type CapabilityObserver } from '#libs/capability/capabilities.js';
 import { CAPABILITIES, CAPABILITY_OBSERVER } from '#libs/capability/capability.module.js';
 import { Denial, Unavailable } from '#libs/core/errors.js';
-import type { Log, TokenVerifier } from '#libs/core/ports.js';
+import type { AdminAudit, Log, TokenVerifier } from '#libs/core/ports.js';
 import type { Principal } from '#libs/core/principal.js';
 import { tenantSlug } from '#libs/core/tenant.js';
-import { LOG, TOKEN_VERIFIER } from '#libs/core/tokens.js';
+import { ADMIN_AUDIT, LOG, TOKEN_VERIFIER } from '#libs/core/tokens.js';
 import { Metrics } from '#libs/observability/metrics.js';
 import { principalOf } from '../tokens.js';
 import { BadRequest, exchangeBody, form, fromJson } from './exchange-body.js';
@@ -38,6 +38,7 @@ export class CapabilityRoutesModule implements OnModuleInit {
   @Inject(LOG) private readonly log!: Log;
   @Inject(AUDIENCE) private readonly audience!: string;
   @Optional() @Inject(Metrics) private readonly metrics?: Metrics;
+  @Optional() @Inject(ADMIN_AUDIT) private readonly audit?: AdminAudit;
 
   async onModuleInit(): Promise<void> {
     await this.host.httpAdapter.getInstance<FastifyInstance>().register(async (scope) => {
@@ -65,6 +66,8 @@ export class CapabilityRoutesModule implements OnModuleInit {
       return;
     }
     const { token, id, expiresIn, grant } = answer;
+    // Nobody has the token before it is on record.
+    await this.record(request, parent, { jti: id, tools: [...grant.tools.keys()].join(' '), ...(actor === undefined ? {} : { actor: actor.subject }) });
     this.metrics?.tokenExchanges.add(1, 'ok');
     this.log.info({ ...facts, jti: id, tools: [...grant.tools.keys()], seconds: expiresIn, one_time: grant.oneTime, bound: grant.requestHash !== undefined }, 'capability token issued');
     const scope = [...grant.scopes, ...[...grant.tools].flatMap(([tool, operations]) => (operations ? [...operations].map((one) => `tools:${tool}:op:${one}`) : [`tools:${tool}:call`]))];
@@ -97,10 +100,18 @@ export class CapabilityRoutesModule implements OnModuleInit {
     if ((token === undefined) === (jti === undefined)) throw new BadRequest('invalid_request', 'token or jti is required, not both.');
     const of = tenant === undefined ? asker.tenant : tenantSlug(tenant);
     if (tenant !== undefined && of === undefined) throw new BadRequest('invalid_request', 'tenant is not a tenant\'s identity.');
+    await this.record(request, asker, { ...(jti === undefined ? { token: 'given' } : { jti }), ...(of === undefined ? {} : { tenant: of }) });
     await this.capabilities.revoke(token ?? { id: jti ?? '', tenant: of }, asker);
     this.log.info({ request_id: request.id, tenant: asker.tenant, subject: asker.subject, jti }, 'capability token revocation asked');
     // RFC 7009 §2.2: the same answer whether there was anything to revoke.
     await reply.send({});
+  }
+
+  private async record(request: FastifyRequest, { tenant, issuer, subject, clientId, credentialId, roles, scopes }: Principal, object: Readonly<Record<string, string>>): Promise<void> {
+    await this.audit?.record({
+      requestId: request.id, tenant, action: `${request.method} ${request.routeOptions.url ?? ''}`, object, effect: 'allow', at: Date.now(),
+      principal: { issuer, subject, clientId, ...(credentialId === undefined ? {} : { credentialId }), roles: [...roles], scopes: [...scopes] },
+    });
   }
 
   private failed(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {

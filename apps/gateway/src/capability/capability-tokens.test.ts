@@ -6,9 +6,9 @@ import { installDoor, publicRoutes } from '#libs/auth/door.js';
 import { type Capabilities } from '#libs/capability/capabilities.js';
 import { CAPABILITIES, CapabilityModule } from '#libs/capability/capability.module.js';
 import { requestHash } from '#libs/capability/canonical-request.js';
-import { Denial } from '#libs/core/errors.js';
-import { TOKEN_VERIFIER } from '#libs/core/tokens.js';
-import type { TokenVerifier } from '#libs/core/ports.js';
+import { Denial, Unavailable } from '#libs/core/errors.js';
+import { ADMIN_AUDIT, TOKEN_VERIFIER } from '#libs/core/tokens.js';
+import type { AdminAudit, AdminChange, TokenVerifier } from '#libs/core/ports.js';
 import { CALLERS, fakeGateway, type FakeGateway, fakeTarget } from '../../../../test/fake-gateway.js';
 import { createGateway } from '../create-gateway.js';
 import { PUBLIC_ROUTES } from '../public-routes.js';
@@ -17,8 +17,13 @@ import { CapabilityRoutesModule } from './capability-routes.module.js';
 const RESOURCE = 'https://gw.test/mcp';
 let app: NestFastifyApplication;
 let fake: FakeGateway;
+const audited: AdminChange[] = [];
+let recordable = true;
+const audit: AdminAudit = { record: async (change) => { if (!recordable) throw new Unavailable('audit'); audited.push(change); } };
 
 beforeEach(async () => {
+  audited.length = 0;
+  recordable = true;
   // The door stands before the modules are asked: whom it asks is known once the application is made.
   let capabilities: Capabilities | undefined;
   const verifier: TokenVerifier = { verify: (token) => (capabilities?.takes(token) === true ? capabilities.verify(token) : CALLERS[token] ?? new Denial({ code: 'UNAUTHENTICATED', message: 'Invalid token' })) };
@@ -33,7 +38,7 @@ beforeEach(async () => {
 afterEach(() => app.close());
 @Module({})
 class VerifierModule {}
-const verifierModule = (verifier: TokenVerifier) => ({ module: VerifierModule, global: true, providers: [{ provide: TOKEN_VERIFIER, useValue: verifier }], exports: [TOKEN_VERIFIER] });
+const verifierModule = (verifier: TokenVerifier) => ({ module: VerifierModule, global: true, providers: [{ provide: TOKEN_VERIFIER, useValue: verifier }, { provide: ADMIN_AUDIT, useValue: audit }], exports: [TOKEN_VERIFIER, ADMIN_AUDIT] });
 
 const post = (url: string, token: string, payload: object | string, type = 'application/json') =>
   app.inject({ method: 'POST', url, headers: { authorization: `Bearer ${token}`, 'content-type': type }, payload: typeof payload === 'string' ? payload : JSON.stringify(payload) });
@@ -53,6 +58,26 @@ const mcp = (token: string, method: string, params: Record<string, unknown>) => 
 
 const form = (more: Record<string, string>) => new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: 'acme-viewer', subject_token_type: 'urn:ietf:params:oauth:token-type:access_token', ...more }).toString();
 const names = (body: unknown): string[] => (body as { tools: { name: string }[] }).tools.map(({ name }) => name);
+
+describe('the audit trail', () => {
+  it('has each issuance and each revocation with who asked, and never a token', async () => {
+    const token = await capability({ tools: ['get_pet'], one_time: true });
+    await post('/v1/token/revoke', token, { token });
+    expect(audited).toMatchObject([
+      { action: 'POST /v1/token/exchange', tenant: 'acme', effect: 'allow', object: { jti: expect.any(String), tools: 'get_pet' }, principal: { subject: 'ada' } },
+      { action: 'POST /v1/token/revoke', tenant: 'acme', object: { token: 'given' }, principal: { subject: 'ada' } },
+    ]);
+    expect(JSON.stringify(audited)).not.toContain(token.slice(-20));
+  });
+  it('is written before a token is handed out: where it cannot be, nobody gets one and nothing is revoked', async () => {
+    const token = await capability({ tools: ['get_pet'] });
+    recordable = false;
+    const refused = await exchange({ tools: ['get_pet'] });
+    expect([refused.statusCode, refused.body.includes('access_token')]).toEqual([503, false]);
+    expect((await post('/v1/token/revoke', 'acme-viewer', { token })).statusCode).toBe(503);
+    expect((await invoke(token, 'get_pet')).statusCode).toBe(200);
+  });
+});
 
 describe('POST /v1/token/exchange', () => {
   it('answers as RFC 8693 §2.2.1 says, never to be stored', async () => {
