@@ -171,6 +171,10 @@ describe('authorization code with PKCE', () => {
     const { query, page } = await login({ id: client.client_id, redirect: 'http://127.0.0.1:33418/' }, 'bob');
     expect(query.get('code')).toBeTruthy();
     expect(page).toContain('&lt;b&gt;Editor');
+    // Cursor's own address, to the letter: nothing else of its scheme.
+    const cursor = 'cursor://anysphere.cursor-mcp/oauth/callback';
+    expect((await (await register([cursor, 'cursor://evil/oauth/callback', 'http://127.0.0.1:33418/'])).json() as { redirect_uris: string[] }).redirect_uris).toEqual([cursor, 'http://127.0.0.1:33418/']);
+    expect((await register(['cursor://anysphere.cursor-mcp/oauth/callback/x'])).status).toBe(400);
     const refused = await register(['https://evil.example/callback']);
     expect(refused.status).toBe(400);
     expect(await refused.json()).toEqual({ error: 'invalid_redirect_uri', error_description: expect.stringContaining('loopback') as string });

@@ -156,11 +156,17 @@ function askEachTime(): interactionPolicy.DefaultPolicy {
   return policy;
 }
 
-/** Of what a client registers, only loopback redirect addresses are kept (RFC 7591 §2 lets a server replace values). */
+/**
+ * Addresses that the system hands to a program of this computer by their scheme (RFC 8252 §7.1), each to the letter. Another program may claim the
+ * scheme; what it then gets it could have asked for itself, since this issuer knows no password, and PKCE keeps a code from it.
+ */
+const EDITORS: ReadonlySet<unknown> = new Set(['cursor://anysphere.cursor-mcp/oauth/callback']);
+
+/** Of what a client registers, only loopback redirect addresses, and those of known editors, are kept (RFC 7591 §2 lets a server replace values). */
 function confineToLoopback(metadata: ClientMetadata): void {
   const { redirect_uris: given } = metadata;
   if (!Array.isArray(given) || given.length === 0) return;
-  const kept = given.filter((uri) => typeof uri === 'string' && URL.canParse(uri) && new URL(uri).protocol === 'http:' && isLoopback(new URL(uri).hostname));
+  const kept = given.filter((uri) => typeof uri === 'string' && (EDITORS.has(uri) || (URL.canParse(uri) && new URL(uri).protocol === 'http:' && isLoopback(new URL(uri).hostname))));
   if (kept.length === 0) throw new errors.CustomOIDCProviderError('invalid_redirect_uri', 'redirect_uris must hold an http address on loopback: this issuer serves clients on this computer only');
   metadata.redirect_uris = kept;
   metadata.application_type = 'native';
