@@ -62,7 +62,7 @@ const listening = async (server: Server): Promise<string> => {
 };
 
 /** How the ledger stands, counted by statements of its own. */
-export interface Counts { readonly entries: number; readonly success: number; readonly unknown: number; readonly amount: bigint; readonly holes: number; readonly quarantined: number }
+export interface Counts { readonly entries: number; readonly records: number; readonly success: number; readonly unknown: number; readonly amount: bigint; readonly holes: number; readonly quarantined: number }
 
 /**
  * Gateway, controller and billing as processes on a real Postgres and a real Kafka, and a backend that is the witness: it counts receipts by
@@ -125,14 +125,17 @@ export async function openSite(gatewayEnv: Readonly<Record<string, string>> = {}
   };
 
   const counts = (): Promise<Counts> => sql(async (on) => {
-    const [row] = await on.query<{ entries: number; success: number; unknown: number; amount: string; holes: number; quarantined: number }>(`SELECT count(*)::int AS entries, count(*) FILTER (WHERE outcome = 'success')::int AS success, count(*) FILTER (WHERE outcome = 'unknown')::int AS unknown,
+    const [row] = await on.query<{ entries: number; records: number; success: number; unknown: number; amount: string; holes: number; quarantined: number }>(`SELECT count(*)::int AS entries, (SELECT count(*) FROM ledger.call_records)::int AS records, count(*) FILTER (WHERE outcome = 'success')::int AS success, count(*) FILTER (WHERE outcome = 'unknown')::int AS unknown,
       coalesce(sum(amount), 0)::text AS amount, (SELECT coalesce(sum(upper(seen) - 1 - (SELECT sum(upper(part) - lower(part)) FROM unnest(seen) AS part)), 0) FROM ledger.sources)::int AS holes, (SELECT count(*) FROM ledger.quarantine)::int AS quarantined FROM ledger.entries`);
     if (!row) throw new Error('no counts');
     return { ...row, amount: BigInt(row.amount) };
   });
   const ids = (outcome?: string): Promise<Set<string>> => sql(async (on) => new Set((await on.query<{ id: string }>(`SELECT id FROM ledger.entries WHERE $1::text IS NULL OR outcome = $1`, outcome ?? null)).map(({ id }) => id)));
 
+  let quiet = async (): Promise<void> => { await Promise.resolve(); };
   return {
+    /** Ends a load that its test did not come to end. */
+    quiet: () => quiet(),
     folder, url, gateway, billing, controller, postgres, kafka, receipts, counts, ids, sql, ask, call,
     ready: async (): Promise<{ readonly status: number; readonly text: string }> => { const reply = await fetch(`${url}/ready`); return { status: reply.status, text: await reply.text() }; },
     /** Calls without a pause until told; answers at the stop what was answered and what failed. */
@@ -150,19 +153,20 @@ export async function openSite(gatewayEnv: Readonly<Record<string, string>> = {}
         }
       };
       const all = Promise.all(Array.from({ length: workers }, work));
-      return { answered, failed, stop: async () => { stopping.abort(); await all; } };
+      quiet = async () => { stopping.abort(); await all; };
+      return { answered, failed, stop: quiet };
     },
-    /** Waits until all of these, and every receipt, are in the ledger; answers how long that took in ms. Rejects after `within` ms. */
+    /** Waits until all of these, and every receipt, are in the ledger, and every entry's record beside it; answers how long that took in ms. Rejects after `within` ms. */
     drained: async (answered: readonly string[], within: number): Promise<number> => {
       const began = performance.now();
       const expected = new Set([...answered, ...receipts.keys()]);
       for (;;) {
-        const { entries } = await counts().catch(() => ({ entries: 0 }));
-        if (entries >= expected.size) {
+        const { entries, records } = await counts().catch(() => ({ entries: 0, records: -1 }));
+        if (entries >= expected.size && records >= entries) {
           const there = await ids();
           if ([...expected].every((id) => there.has(id))) return performance.now() - began;
         }
-        if (performance.now() - began > within) throw new Error(`${expected.size} calls are expected and ${entries} are in the ledger after ${within} ms; the gateway said: ${gateway.said.slice(-1500)}; billing: ${billing.said.slice(-1500)}`);
+        if (performance.now() - began > within) throw new Error(`${expected.size} calls are expected and ${entries} are in the ledger, ${records} on record, after ${within} ms; the gateway said: ${gateway.said.slice(-1500)}; billing: ${billing.said.slice(-1500)}`);
         await wait(250);
       }
     },
