@@ -67,7 +67,7 @@ function tryInThread(trial: { readonly wasm: Uint8Array; readonly data: unknown;
     const timer = setTimeout(() => { refuse(`does not decide a call within ${TRIAL_MS} ms: make its rules smaller`); }, TRIAL_MS);
     const end = (settle: () => void): void => { clearTimeout(timer); void worker.terminate(); settle(); };
     worker.once('message', (answer: { readonly slowestMs: number } | { readonly failure: string }) => {
-      if ('failure' in answer) refuse(`fails on a probe: ${answer.failure}`);
+      if ('failure' in answer) refuse(`fails on a probe (${answer.failure}): make its rules smaller`);
       else if (answer.slowestMs > PROBE_MS) refuse(`takes ${Math.ceil(answer.slowestMs)} ms for one decision, more than ${PROBE_MS}: make its rules smaller`);
       else end(resolve);
     });

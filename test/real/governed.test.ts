@@ -142,7 +142,7 @@ describe('the product on Keycloak, an OPA server, Redis, Kafka and Postgres', ()
   it.each<[string, string, string | (() => string), RegExp]>([
     ['a syntax error', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains x if {\n', /own\.rego:\d+: /],
     ['a loop that never ends', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains "x" if a\na if b\nb if a\n', /own\.rego:4: .*recursive/],
-    ['a rule that takes for ever', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains "x" if count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a * b == -1]) > 0\n', /own\.rego: (does not decide a call within \d+ ms|takes \d+ ms for one decision)/],
+    ['a rule that takes for ever', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains "x" if count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a * b == -1]) > 0\n', /own\.rego: (does not decide a call within|takes \d+ ms for one decision|fails on a probe).*: make its rules/],
     ['a test that takes for ever', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains "x" if input.y\n\ntest_heavy if count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a * b == -1]) == 0\n', /own\.rego(:\d+)?: /],
     ['http.send', 'own.rego', 'package stoa.tenant.acme\n\ndeny contains "x" if http.send({"method": "get", "url": "http://169.254.169.254/"}).status_code == 200\n', /own\.rego:3: undefined function http\.send/],
     ['a rule of another tenant', 'own.rego', 'package stoa.tenant.globex\n\ndeny contains "x" if true\n', /own\.rego:1: the package must be stoa\.tenant\.acme/],
@@ -215,7 +215,9 @@ describe('the product on Keycloak, an OPA server, Redis, Kafka and Postgres', ()
 
   it('a limit is one over both gateways: of two hundred calls of a viewer seventy pass', async () => {
     const gus = `Bearer ${await person('gus')}`;
-    const answers = await Promise.all(Array.from({ length: 200 }, async (_, i) => (await invoke(i % 2 === 0 ? beside : within, gus, 'stoa_platform_info')).status));
+    const answers: number[] = [];
+    // Ten at a time: the OPA server has 200 ms for a decision, on whatever machine this is.
+    for (let batch = 0; batch < 20; batch++) answers.push(...await Promise.all(Array.from({ length: 10 }, async (_, i) => (await invoke(i % 2 === 0 ? beside : within, gus, 'stoa_platform_info')).status)));
     const passed = answers.filter((status) => status === 200).length;
     console.info(`governed: ${passed} of 200 calls passed a limit of 60 + 10 over two gateways`);
     // A minute may have begun between them; both halves of it are the limit's.
