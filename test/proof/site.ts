@@ -132,10 +132,10 @@ export async function openSite(gatewayEnv: Readonly<Record<string, string>> = {}
   });
   const ids = (outcome?: string): Promise<Set<string>> => sql(async (on) => new Set((await on.query<{ id: string }>(`SELECT id FROM ledger.entries WHERE $1::text IS NULL OR outcome = $1`, outcome ?? null)).map(({ id }) => id)));
 
-  let quiet = async (): Promise<void> => { await Promise.resolve(); };
+  let running: { readonly stop: () => Promise<void> } | undefined;
   return {
     /** Ends a load that its test did not come to end. */
-    quiet: () => quiet(),
+    quiet: async (): Promise<void> => { await running?.stop(); },
     folder, url, gateway, billing, controller, postgres, kafka, receipts, counts, ids, sql, ask, call,
     ready: async (): Promise<{ readonly status: number; readonly text: string }> => { const reply = await fetch(`${url}/ready`); return { status: reply.status, text: await reply.text() }; },
     /** Calls without a pause until told; answers at the stop what was answered and what failed. */
@@ -153,8 +153,8 @@ export async function openSite(gatewayEnv: Readonly<Record<string, string>> = {}
         }
       };
       const all = Promise.all(Array.from({ length: workers }, work));
-      quiet = async () => { stopping.abort(); await all; };
-      return { answered, failed, stop: quiet };
+      running = { stop: async () => { stopping.abort(); await all; } };
+      return { answered, failed, ...running };
     },
     /** Waits until all of these, and every receipt, are in the ledger, and every entry's record beside it; answers how long that took in ms. Rejects after `within` ms. */
     drained: async (answered: readonly string[], within: number): Promise<number> => {
