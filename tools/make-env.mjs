@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Writes .env for docker-compose.yml, with a random value for each secret:  node tools/make-env.mjs [FILE] [--no-demo] [--print]
 // What the file already says is kept, so that it may be run again after an upgrade: only what is missing is added.
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 
@@ -10,7 +10,8 @@ const file = args.find((arg) => !arg.startsWith('--')) ?? '.env';
 const demo = !args.includes('--no-demo');
 const secret = (bytes = 24) => randomBytes(bytes).toString('base64url');
 
-/** Name, value made for a new installation, what it is. */
+/** Name, value made for a new installation, what it is.
+ * @type {[string, string | (() => string), string][]} */
 const VALUES = [
   ['STOA_COMMIT', commit, 'Shown by /info.'],
   ['BIND_ADDRESS', '127.0.0.1', 'Address of this computer on which the published ports listen.'],
@@ -37,9 +38,14 @@ const VALUES = [
   ['GRAFANA_ADMIN_PASSWORD', () => secret(), 'Of Grafana\'s admin.'],
   ['KAFKA_CLUSTER_ID', () => randomBytes(16).toString('base64url'), 'Identity of the Kafka cluster; never changes.'],
   ['CAPABILITY_SECRETS', () => secret(32), 'Signs capability tokens.'],
+  ['AUDIT_SIGNING_KEY', signingKey, 'Signs checkpoints of the audit trail (Ed25519, PKCS #8).'],
   ['CURSOR_KEY', () => randomBytes(32).toString('hex'), 'Seals cursors.'],
 ];
 
+/** On one line: Compose makes line ends of \\n between double quotes. */
+function signingKey() {
+  return JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
+}
 function commit() {
   try { return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(); } catch { return 'unknown'; }
 }

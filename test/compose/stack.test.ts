@@ -160,12 +160,14 @@ describe('the stack of docker-compose.yml', () => {
       expect((await query('stoa_mcp_gateway_auth_requests_total{status="failure"}')).length).toBeGreaterThan(0);
     });
 
-    it('a backend that fails and a gateway that is gone are seen by the alerts', async () => {
+    it('a backend that is gone is seen by the alert on errors', async () => {
       const bearer = await agent();
       await stack.stop('demo');
-      for (let call = 0; call < 3; call += 1) await invoke('list_pets', {}, bearer);
-      await expect.poll(() => query('sum by (tool_name) (rate(stoa_mcp_gateway_mcp_tool_invocations_total{status=~"error|timeout|unavailable"}[1m])) > 0'), { timeout: 20_000 }).toMatchObject([{ metric: { tool_name: 'list_pets' } }]);
-      await stack.start('demo');
+      const failing = async (): Promise<readonly Sample[]> => {
+        await invoke('list_pets', {}, bearer);
+        return await query('sum by (tool_name) (rate(stoa_mcp_gateway_mcp_tool_invocations_total{status=~"error|timeout|unavailable"}[1m])) > 0');
+      };
+      try { await expect.poll(failing, { timeout: 30_000, interval: 1000 }).toMatchObject([{ metric: { tool_name: 'list_pets' } }]); } finally { await stack.start('demo'); }
     });
   });
 
