@@ -9,6 +9,7 @@ import { canonical, pinOf } from '#libs/backends/mcp/canonical.js';
 import { readConnection } from '#libs/backends/mcp/connection.js';
 import type { DescribedServer } from '#libs/backends/mcp/described.js';
 import { ownSchema, type SchemaPool } from '#libs/backends/mcp/own-schema.js';
+import { headerFault } from '#libs/backends/mcp/mirrored.js';
 import { isObject, type JsonObject } from '#libs/backends/mcp/rpc.js';
 
 /** What a listing says at most: a description is read by a model, for every call. */
@@ -82,6 +83,8 @@ function planOf(tool: JsonObject, { path, binding, held, definitions }: { readon
   if (path.length > MAX_NAME) return refuse('name-too-long', `its name has more than ${MAX_NAME} characters`);
   const input = tool['inputSchema'];
   if (!isObject(input) || input['type'] !== 'object') return refuse('input-schema', 'its inputSchema is not an object\'s');
+  const fault = headerFault(input);
+  if (fault !== undefined) return refuse('mirrored-header', `x-mcp-header in its inputSchema: ${fault}`);
   const { outputSchema, annotations, title, description } = tool;
   const pool: SchemaPool = { definitions, reasons: [] };
   const hints = isObject(annotations) ? annotations : {};

@@ -1,7 +1,7 @@
 import { OutboundFailure, type OutboundStream, type OutboundStreams } from '#libs/core/outbound.js';
 import { type AppliedCredential, applyCredentials, certificateOf } from '#libs/backends/http/credentials.js';
 import { serverSentEvents } from '#libs/backends/mcp/lines.js';
-import { answerFor, type Caller, type JsonObject, LEGACY, MODERN, modernMeta, type Question, readMessage, type Reply, tell, type Upstream, UpstreamFault } from '#libs/backends/mcp/rpc.js';
+import { answerFor, type Caller, isObject, type JsonObject, LEGACY, MODERN, modernMeta, type Question, readMessage, type Reply, tell, type Upstream, UpstreamFault } from '#libs/backends/mcp/rpc.js';
 
 export interface HttpUpstreamOptions {
   readonly streams: OutboundStreams;
@@ -20,6 +20,8 @@ export interface HttpUpstreamOptions {
 /** Sessions kept with one server; the one that was idle longest gives way. */
 const MAX_SESSIONS = 256;
 const HANDSHAKE_MS = 10_000;
+/** MCP 2026-07-28, `UnsupportedProtocolVersionError`. */
+const UNSUPPORTED_VERSION = -32022;
 interface Session { readonly id: string | undefined; readonly version: string; usedAt: number }
 
 /**
@@ -68,7 +70,9 @@ export class HttpUpstream implements Upstream {
   /** `server/discover` is what every server of 2026-07-28 has, and none before. */
   async #probe(caller: Caller): Promise<boolean> {
     try {
-      const { result } = await this.#modernCall({ method: 'server/discover', params: {} }, handshake(caller));
+      const { result, error } = await this.#modernCall({ method: 'server/discover', params: {} }, handshake(caller));
+      // A refusal that names the revision as supported is of one request, not of the revision.
+      if (error?.code === UNSUPPORTED_VERSION) return isObject(error.data) && Array.isArray(error.data['supported']) && error.data['supported'].includes(MODERN);
       this.#about ??= result;
       return Array.isArray(result?.['supportedVersions']) && result['supportedVersions'].includes(MODERN);
     } catch (failure) {

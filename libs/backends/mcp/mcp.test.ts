@@ -141,6 +141,10 @@ describe('definitions', () => {
     expect(tools[0]?.inputSchema).toEqual({ type: 'object', properties: { x: true } });
     expect(ledger[0]).toMatchObject({ verdict: 'degraded', reasons: [{ code: 'unresolvable-ref' }] });
   });
+  it.each([
+    { name: 'a number', properties: { n: { type: 'number', 'x-mcp-header': 'N' } } }, { name: 'no token', properties: { n: { type: 'string', 'x-mcp-header': 'a b' } } },
+    { name: 'twice', properties: { n: { type: 'string', 'x-mcp-header': 'N' }, m: { type: 'string', 'x-mcp-header': 'n' } } }, { name: 'in a list', properties: { n: { type: 'array', items: { type: 'string', 'x-mcp-header': 'N' } } } },
+  ])('that mirror what cannot be mirrored are refused: $name', ({ properties }) => { expect(toolsOf({ type: 'object', properties }).ledger[0]).toMatchObject({ verdict: 'refused', reasons: [{ code: 'mirrored-header' }] }); });
   it('of what is no object are refused alone', () => { expect(toolsOf({ type: 'string' }).ledger[0]).toMatchObject({ verdict: 'refused', reasons: [{ code: 'input-schema' }] }); });
 });
 
