@@ -26,7 +26,7 @@ export interface RedisServer {
  */
 export async function startRedis(): Promise<RedisServer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'stoa-redis-'));
-  const { command, env } = await binary(folder);
+  const { command, env } = await redisProgram(folder);
   const password = randomBytes(16).toString('hex');
   const config = path.join(folder, 'redis.conf');
   let port = 0;
@@ -94,7 +94,7 @@ function freePort(): Promise<number> {
   });
 }
 
-async function binary(folder: string): Promise<{ readonly command: string; readonly env: Readonly<Record<string, string>> }> {
+export async function redisProgram(folder: string): Promise<{ readonly command: string; readonly env: Readonly<Record<string, string>> }> {
   for (const command of ['/usr/bin/redis-server', '/usr/local/bin/redis-server', '/usr/bin/valkey-server']) {
     if (await access(command).then(() => true, () => false)) return { command, env: {} };
   }
