@@ -1,5 +1,5 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LEGACY_METHODS } from '#apps/gateway/src/mcp/legacy.js';
 import { ownMethods } from '#apps/gateway/src/mcp/mcp-door.js';
 import { modernMethods } from '#apps/gateway/src/mcp/modern.js';
@@ -47,8 +47,12 @@ async function fill(admin: string, tenant: string, word: string, marker: string)
   await post(admin, `${at}/prompts`, { name: `${word}_prompt`, description: marker, arguments: [{ name: 'colour', values: [marker, 'red'] }], messages: [{ role: 'user', text: `${marker} {{colour}}` }] });
   const made = await post(admin, `${at}/resources`, { uri: `note://${word}/secret`, name: marker, content: { text: marker } }) as { id: string };
   await post(admin, `${at}/resources`, { uri: `page://${word}/{page}`, name: marker, content: { url: 'https://backend.invalid/{page}' } });
-  const key = await post(await world.token('tenant-admin', tenant), `${at}/keys`, { name: marker }) as { id?: string; key?: { id: string } };
-  const rules = `policies: [{ name: ${word}-rule, tool: "never_*", rules: [{ condition: { field: a, operator: eq, value: 1 }, action: deny, message: ${marker} }] }]`;
+  const own = await world.token('tenant-admin', tenant);
+  await post(own, `${at}/plans`, { name: `${word}-plan`, title: marker, fee: '4711.00' });
+  await post(own, `${at}/subscriptions`, { plan: `${word}-plan`, subscriber: marker });
+  await json(own, { method: 'PUT', path: `${at}/budgets`, body: { cap: '4711.00' } });
+  const key = await post(own, `${at}/keys`, { name: marker }) as { id?: string; key?: { id: string } };
+  const rules = `policies: [{ name: ${word}-rule, description: ${marker}, tool: "never_*", rules: [{ condition: { field: a, operator: eq, value: 1 }, action: deny, message: ${marker} }] }]`;
   const applied = await json(admin, { method: 'PUT', path: `${at}/policies`, body: { files: { 'rules.yaml': rules } } }) as { digest: string };
   return { resourceId: made.id, keyId: key.id ?? key.key?.id ?? '', digest: applied.digest };
 }
@@ -64,6 +68,8 @@ beforeAll(async () => {
   const { result: { requestState: state } } = await json(globex, modern('tools/call', { name: 'gxvault_gone', arguments: {} })) as { result: { requestState: string } };
   const decided = modern('tools/call', { name: 'gxvault_read', arguments: {} });
   await json(globex, { ...decided, headers: { ...decided.headers, 'x-request-id': 'gxvault-request-1' } });
+  // What it used is in its ledger before anybody asks.
+  await vi.waitFor(async () => { if ((await json(globex, { method: 'GET', path: '/admin/v1/usage' }) as { rows: unknown[] }).rows.length === 0) throw new Error('globex used nothing yet'); }, { timeout: 20_000, interval: 100 });
   const { token: capability, jti } = await capabilityOf(globex, ['gxvault_read']);
   known = { tenant: 'globex', api: 'gxvault', tool: 'gxvault_read', gone: 'gxvault_gone', prompt: 'gxvault_prompt', uri: 'note://gxvault/secret', page: 'page://gxvault/1', resourceId, keyId, digest, request: 'gxvault-request-1', cursor, session: await sessionOf(globex), state, capability, jti };
   for (const [name, value] of Object.entries(known)) if (typeof value !== 'string' || value.length < 4) throw new Error(`globex has no ${name}`);
@@ -93,6 +99,8 @@ async function keyIdentity(): Promise<readonly Identity[]> {
   return [{ name: 'an API key of acme', token, tenant: 'acme', session: await sessionOf(token) }];
 }
 
+/** What globex itself is told. */
+const toldToOwner = async (path: string): Promise<string> => JSON.stringify(await json(owner.token, { method: 'GET', path }));
 /** Other characters, of the same length. */
 const likeness = (text: string): string => randomBytes(text.length).toString('base64url').slice(0, text.length);
 /** What was asked for is echoed: the one name is put for the other, and nothing else may differ. */
@@ -149,6 +157,13 @@ describe('every surface is known here', () => {
 });
 
 describe('what is globex\'s', () => {
+  it('is a plan, a subscription, a budget, usage, entries of the ledger and a bill, beside tools and documents', async () => {
+    for (const path of ['plans', 'subscriptions', 'policies']) expect([path, await toldToOwner(`/admin/v1/tenants/globex/${path}`)]).toEqual([path, expect.stringMatching(new RegExp(`${MARKER}|${known.digest}`))]);
+    expect(await toldToOwner('/admin/v1/tenants/globex/budgets')).toContain('4711');
+    for (const path of ['usage', 'ledger']) expect([path, await toldToOwner(`/admin/v1/${path}?tenant=globex`)]).toEqual([path, expect.stringContaining(known.tool)]);
+    expect(await toldToOwner(`/admin/v1/bills?tenant=globex&month=${new Date().toISOString().slice(0, 7)}`)).toContain('4711');
+    expect(await toldToOwner(`/admin/v1/tenants/globex/decisions/${known.request}`)).toContain(known.tool);
+  });
   it('is there to be seen by globex itself, wherever others are asked to see it', { timeout: 60_000 }, async () => {
     const blind: string[] = [];
     for (const { name, make, owned } of surfaces()) if (owned && !await differs(make)) blind.push(name);

@@ -29,6 +29,8 @@ export interface Names {
 
 /** Who asks: where its own tenant is part of a path, and its own legacy session. */
 export interface Asker { readonly tenant: string; readonly session: string | undefined }
+/** The month that globex has used something in. */
+const MONTH = new Date().toISOString().slice(0, 7);
 type Ask = (names: Names, asker: Asker) => readonly Asked[];
 
 /** Why a route holds nothing of a tenant: it answers all alike, and is only looked through for what is globex's. */
@@ -95,17 +97,30 @@ export const ROUTES: Readonly<Record<string, Surface>> = {
   'DELETE /admin/v1/tenants/:tenant/policies': changes(admin('DELETE', () => '/policies', undefined, false)),
   'POST /admin/v1/tenants/:tenant/policies/check': reads(admin('POST', () => '/policies/check', ({ tool }) => ({ tool, role: 'viewer' }))),
   'POST /admin/v1/tenants/:tenant/policies/lint': changes(admin('POST', () => '/policies/lint', () => ({ files: {} }))),
-  'GET /admin/v1/tenants/:tenant/decisions/:id': changes(admin('GET', ({ request }) => `/decisions/${request}`)),
+  'GET /admin/v1/tenants/:tenant/decisions/:id': reads(admin('GET', ({ request }) => `/decisions/${request}`)),
   // What a tenant used and owes: asked for by the query or the body; one's own where none is named.
-  ...Object.fromEntries(['usage', 'usage/export', 'ledger', 'ledger/reconciliation', 'bills'].map((path) => [`GET /admin/v1/${path}`, changes(({ tenant }) => [get(`/admin/v1/${path}?tenant=${tenant}`), get(`/admin/v1/${path}?tenant_id=${tenant}`)])])),
+  ...Object.fromEntries(['usage', 'usage/export', 'ledger', 'ledger/reconciliation', 'bills'].map((path) => [`GET /admin/v1/${path}`, reads(({ tenant }) =>
+    [`tenant=${tenant}${path === 'bills' ? `&month=${MONTH}` : ''}`, `tenant_id=${tenant}`].map((query) => get(`/admin/v1/${path}?${query}`)))])),
   ...Object.fromEntries(['bills/simulate', 'bills/close', 'ledger/correct'].map((path) => [`POST /admin/v1/${path}`, changes(({ tenant }) => [{ method: 'POST', path: `/admin/v1/${path}`, body: { tenant } }, { method: 'POST', path: `/admin/v1/${path}?tenant=${tenant}`, body: { tenant, month: '2026-01' } }])])),
-  'GET /admin/v1/price-books': changes(({ tenant }) => [get(`/admin/v1/price-books?tenant=${tenant}`)]),
+  'GET /admin/v1/price-books': reads(({ tenant }) => [get(`/admin/v1/price-books?tenant=${tenant}`)]),
   'POST /admin/v1/price-books': changes(({ tenant }) => [{ method: 'POST', path: '/admin/v1/price-books', body: { tenant } }]),
-  ...Object.fromEntries(['plans', 'subscriptions', 'budgets'].map((path) => [`GET /admin/v1/tenants/:tenant/${path}`, changes(admin('GET', () => `/${path}`))])),
+  ...Object.fromEntries(['plans', 'subscriptions', 'budgets'].map((path) => [`GET /admin/v1/tenants/:tenant/${path}`, reads(admin('GET', () => `/${path}`))])),
   'POST /admin/v1/tenants/:tenant/plans': changes(admin('POST', () => '/plans', () => ({ name: 'p' }), false)),
   'POST /admin/v1/tenants/:tenant/subscriptions': changes(admin('POST', () => '/subscriptions', () => ({ plan: 'p' }), false)),
   'DELETE /admin/v1/tenants/:tenant/subscriptions/:subscription': changes(admin('DELETE', ({ keyId }) => `/subscriptions/${keyId}`)),
   'PUT /admin/v1/tenants/:tenant/budgets': changes(admin('PUT', () => '/budgets', () => ({}), false)),
+  // One's own trail grows with each question that is asked here: only the other tenant's is compared.
+  'GET /admin/v1/tenants/:tenant/audit': reads(admin('GET', ({ tool }) => `/audit?tool=${tool}`, undefined, false)),
+  'GET /admin/v1/tenants/:tenant/audit/export': reads(admin('GET', () => '/audit/export', undefined, false)),
+  'GET /admin/v1/tenants/:tenant/audit/entries/:seq': reads(admin('GET', () => '/audit/entries/1', undefined, false)),
+  'GET /admin/v1/tenants/:tenant/audit/checkpoints': reads(admin('GET', () => '/audit/checkpoints', undefined, false)),
+  'POST /admin/v1/tenants/:tenant/audit/erasures': changes(admin('POST', () => '/audit/erasures', () => ({ subject: 'nobody at all' }), false)),
+  'GET /admin/v1/tenants/:tenant/errors': reads(admin('GET', () => '/errors', undefined, false)),
+  'GET /admin/v1/tenants/:tenant/errors/:id': reads(admin('GET', ({ request }) => `/errors/${request}`, undefined, false)),
+  'GET /admin/audit-logs': reads(({ tenant }) => [get(`/admin/audit-logs?tenant=${tenant}`)]),
+  ...Object.fromEntries(['audit', 'audit/export', 'audit/checkpoints'].map((path) => [`GET /admin/v1/${path}`, changes(({ tenant }) => [get(`/admin/v1/${path}?tenant=${tenant}`)])])),
+  'GET /admin/v1/audit/keys': common('public keys, by which anybody checks a trail'),
+  'POST /admin/v1/audit/erasures': changes(() => [{ method: 'POST', path: '/admin/v1/audit/erasures', body: { subject: 'nobody at all' } }]),
   'GET /admin/v1/policies': changes(() => [get('/admin/v1/policies')]),
   'GET /admin/v1/policies/:digest': changes(({ digest }) => [get(`/admin/v1/policies/${digest}`)]),
   'PUT /admin/v1/policies': changes(() => [{ method: 'PUT', path: '/admin/v1/policies', body: { files: {} } }]),
@@ -113,8 +128,8 @@ export const ROUTES: Readonly<Record<string, Surface>> = {
   'POST /admin/v1/policies/lint': changes(() => [{ method: 'POST', path: '/admin/v1/policies/lint', body: { files: {} } }]),
 
   'GET /mcp/v1/tools': reads(({ tenant, tool }) => [get(`/mcp/v1/tools?tenant_id=${tenant}`), get(`/mcp/v1/tools?search=${tool}`)]),
-  'GET /mcp/v1/tools/categories': changes(({ tenant }) => [get(`/mcp/v1/tools/categories?tenant_id=${tenant}`)]),
-  'GET /mcp/v1/tools/tags': changes(({ tenant }) => [get(`/mcp/v1/tools/tags?tenant_id=${tenant}`)]),
+  'GET /mcp/v1/tools/categories': reads(({ tenant }) => [get(`/mcp/v1/tools/categories?tenant_id=${tenant}`)]),
+  'GET /mcp/v1/tools/tags': reads(({ tenant }) => [get(`/mcp/v1/tools/tags?tenant_id=${tenant}`)]),
   'GET /mcp/v1/tools/:name': reads(({ tool, tenant }) => [get(`/mcp/v1/tools/${tool}`), get(`/mcp/v1/tools/${tool}?tenant_id=${tenant}`)]),
   'POST /mcp/v1/tools/:name/invoke': reads(({ tool, tenant }) => [
     { method: 'POST', path: `/mcp/v1/tools/${tool}/invoke`, body: { arguments: {} } },
@@ -125,7 +140,7 @@ export const ROUTES: Readonly<Record<string, Surface>> = {
     { method: 'POST', path: '/mcp/v1/tools/stoa_tools/invoke', body: { arguments: { action: 'schema', tool_name: tool } } },
     { method: 'POST', path: '/mcp/v1/tools/stoa_tenants/invoke', body: { arguments: { tenant_id: tenant } } },
   ]),
-  'POST /mcp/v1/policies/check': changes(({ tool, tenant }) => [{ tool, arguments: {} }, { tool_name: tool, tenant_id: tenant }, { tool, tenant }].map((body) => ({ method: 'POST', path: '/mcp/v1/policies/check', body }))),
+  'POST /mcp/v1/policies/check': reads(({ tool, tenant }) => [{ tool, arguments: {} }, { tool_name: tool, tenant_id: tenant }, { tool, tenant }].map((body) => ({ method: 'POST', path: '/mcp/v1/policies/check', body }))),
   'GET /mcp/v1/policies/rules': reads(({ tenant }) => [get(`/mcp/v1/policies/rules?tenant_id=${tenant}`)]),
   'GET /mcp/v1/resources': reads(({ tenant }) => [get(`/mcp/v1/resources?tenant_id=${tenant}`)]),
   'GET /mcp/v1/resources/*': reads(({ uri, page }) => [get(`/mcp/v1/resources/${encodeURIComponent(uri)}`), get(`/mcp/v1/resources/${encodeURIComponent(page)}`)]),

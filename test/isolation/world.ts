@@ -53,7 +53,7 @@ export interface Answer { readonly status: number; readonly headers: Readonly<Re
 
 const SILENCE_MS = 2_000;
 /** Of an answer, what depends on the moment and not on what was asked: left out of every comparison. The length follows from the body, which is compared. */
-const MOMENT: ReadonlySet<string> = new Set(['content-length', 'date', 'x-request-id', 'mcp-session-id', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'keep-alive', 'connection', 'transfer-encoding']);
+const MOMENT: ReadonlySet<string> = new Set(['content-length', 'date', 'x-request-id', 'x-stoa-call-id', 'mcp-session-id', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'ratelimit', 'keep-alive', 'connection', 'transfer-encoding']);
 const still = (body: string): string => body.replaceAll(/"latency_ms":\d+/g, '"latency_ms":0').replaceAll(/"invoked_at":"[^"]*"/g, '"invoked_at":""')
   .replaceAll(/"(?:correlation_id|request_id)":"[^"]*"/g, '"id":""');
 
