@@ -53,12 +53,18 @@ export function readSettings({ patterns, file, text }: { readonly patterns?: rea
 const WINDOW = 65_536;
 const OVERLAP = 4_096;
 
+/** Instructions of one pattern's program. */
+export const MOST_STEPS = 1_000;
+
 /** Compiled for the linear engine; what that cannot express (look-around, back-references) is refused by name. */
 export function ownPattern({ name, regex, replace, fields }: z.infer<typeof Pattern>, where: string): OwnPattern {
   let compiled: RE2JS;
   try { compiled = RE2JS.compile(RE2JS.translateRegExp(regex)); } catch (failure) {
     throw new RedactionRefused(`${where}: ${name}: the regular expression cannot be used: ${failure instanceof Error ? failure.message : String(failure)}. Look-around and back-references are not available`);
   }
+  // The engine visits each instruction at most once for each character (Thompson 1968): their number bounds the steps, whatever the text.
+  const steps = compiled.programSize();
+  if (steps > MOST_STEPS) throw new RedactionRefused(`${where}: ${name}: the regular expression takes ${steps} steps for each character, more than ${MOST_STEPS}: make its repetitions smaller`);
   if (compiled.matcher('').matches()) throw new RedactionRefused(`${where}: ${name}: the regular expression matches nothing at all, and so everywhere`);
   return {
     name, replacement: replace ?? `[redacted-${name}]`, ...(fields ? { fields } : {}),
