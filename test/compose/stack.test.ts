@@ -186,6 +186,7 @@ describe('the stack of docker-compose.yml', () => {
   });
 
   it('ends in order, each process with 0, and wrote no secret', async () => {
+    expect(stack.logs('controller')).not.toContain('AUDIT_SIGNING_KEY is not set');
     const secrets = Object.entries(env).filter(([name]) => /PASSWORD|SECRET|_KEY/.test(name)).map(([, value]) => value);
     for (const name of ['billing', 'gateway', 'controller', 'demo']) {
       const logged = stack.logs(name);

@@ -129,7 +129,7 @@ describe('the images, built natively in an empty folder and run confined', () =>
   it('have a read-only root and no way to more rights', async () => {
     const probe = `const fs = require('node:fs');
       const tries = (path) => { try { fs.writeFileSync(path, 'x'); return 'written'; } catch (error) { return error.code; } };
-      const of = (name) => new RegExp('^' + name + ':\\\\s*(.*)$', 'm').exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];
+      const of = (name) => new RegExp('^' + name + ':[ \\\\t]*(.*)$', 'm').exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];
       console.log(JSON.stringify({ app: tries('/app/x'), root: tries('/x'), tmp: tries('/tmp/x'), data: tries('/data/x'), uid: of('Uid'), caps: of('CapEff'), groups: of('Groups').trim(), noNewPrivileges: of('NoNewPrivs'), cwd: process.cwd(), shell: fs.existsSync('/bin/sh') }));`;
     const { ended, said } = await start('gateway', {}, ['-e', probe]);
     expect(await ended).toBe(0);
@@ -157,6 +157,8 @@ describe('the images, built natively in an empty folder and run confined', () =>
     const [first, second] = await Promise.all([freePort(), freePort()]);
     const standalone = await start('standalone', { STOA_PORT: String(first), LOG_LEVEL: 'error' });
     expect(await answers(standalone, `http://127.0.0.1:${first}/health`)).toMatchObject({ status: 'healthy' });
+    // It answers before its start is over, and has its hands free for signals after.
+    await expect.poll(() => standalone.said(), { timeout: 30_000 }).toContain('Stoa is ready');
     const demo = await start('demo', { HOST: '127.0.0.1', PORT: String(second) });
     expect(await answers(demo, `http://127.0.0.1:${second}/pets`)).toMatchObject({ total: 4 });
     for (const each of [standalone, demo]) await ends(each);
