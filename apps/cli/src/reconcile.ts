@@ -37,7 +37,7 @@ export async function reconcileCommand(args: readonly string[], io: Io): Promise
     ...(rollUpsAgree ? [] : ['sums     the roll-ups are not the sum of the entries']),
   ];
   if (values.json) { io.out(JSON.stringify(backend ? { ...answer as object, receipts: backend } : answer, undefined, 2)); return differences.length === 0 ? 0 : 1; }
-  io.out(`${entries} ledger entries, ${callRecords} call records, ${invoked} asked a backend, of ${sources.length} gateway ${sources.length === 1 ? 'life' : 'lives'} since ${since}`);
+  io.out(`${entries} ledger entries, ${callRecords} call records, ${invoked} asked a backend${tenant === undefined ? `, of ${sources.length} gateway ${sources.length === 1 ? 'life' : 'lives'}` : ''} since ${since}`);
   for (const id of unknown) io.out(`unknown  ${id}  the gateway died while the backend was asked; not billed unless the price book says so`);
   if (receipts && backend) io.out(`${receipts.size} calls that the backend has counted, ${backend.compared} ledger entries of its tools`);
   for (const line of [...backend?.resolved ?? [], ...differences]) io.out(line);
