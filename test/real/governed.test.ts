@@ -50,7 +50,7 @@ describe('the product on Keycloak, an OPA server, Redis, Kafka and Postgres', ()
     closing.push(() => backend.close());
     [keycloak, postgres, redis, kafka] = await Promise.all([startKeycloak({ STOA_RESOURCE_URL: resource }), startPostgres(), startRedis(), startKafka()]);
     closing.push(() => keycloak.dispose(), () => postgres.stop(), () => redis.stop(), () => kafka.dispose());
-    const shared = { HOST: '127.0.0.1', DATABASE_URL: await postgres.database(), KEYCLOAK_URL: keycloak.url, KEYCLOAK_CLIENT_SECRET: CLIENT_SECRET, RESOURCE_URL: resource, EGRESS_ALLOW: '127.0.0.1', KAFKA_BOOTSTRAP_SERVERS: kafka.address };
+    const shared = { HOST: '127.0.0.1', LOG_LEVEL: 'TRACE', DATABASE_URL: await postgres.database(), KEYCLOAK_URL: keycloak.url, KEYCLOAK_CLIENT_SECRET: CLIENT_SECRET, RESOURCE_URL: resource, EGRESS_ALLOW: '127.0.0.1', KAFKA_BOOTSTRAP_SERVERS: kafka.address };
 
     const controller = start('controller', { ...shared, PORT: '0', REGO_COMPILER_DIR: regoCompiler });
     admin = `http://127.0.0.1:${String((await lineOf(controller, 'controller listens'))['port'])}`;
@@ -231,4 +231,17 @@ describe('the product on Keycloak, an OPA server, Redis, Kafka and Postgres', ()
     for (const url of [beside, within]) expect((await invoke(url, vic, 'list_pets')).status).toBe(200);
     expect((await invoke(beside, basic('stoa-agent', 'other'), 'list_pets')).status).toBe(503);
   }, 30_000);
+
+  it('nothing that any of them wrote, at trace level, holds a token, a key, a password or a secret', async () => {
+    const vic = await person('vic').catch(() => '');
+    for (const url of [beside, within, admin]) for (const path of ['/mcp/v1/tools', '/admin/v1/tenants', '/no/such/path']) {
+      for (const headers of [{ authorization: `Bearer ${vic === '' ? 'x' : vic}` }, { authorization: basic('stoa-agent', CLIENT_SECRET) }, { 'x-api-key': 'stoa_sk_CANARY0123456789CANARY0123456789CANARY' }]) await fetch(`${url}${path}?token=CANARY-in-a-query`, { headers });
+    }
+    const metrics = await Promise.all([beside, within, admin].map(async (url) => (await fetch(`${url}/metrics`)).text()));
+    const secrets = [CLIENT_SECRET, DEMO_PASSWORD, Buffer.from(`stoa-agent:${CLIENT_SECRET}`).toString('base64'), 'a-secret-of-both-replicas', 'CANARY', new URL(redis.url).password, new URL(postgres.url).password];
+    const said = [...processes.flatMap(({ lines }) => lines), ...metrics].join('\n');
+    expect(said.split('\n').length).toBeGreaterThan(100);
+    expect(secrets.filter((secret) => said.includes(secret))).toEqual([]);
+    expect(/eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|stoa_sk_[\w-]{16,}/.exec(said)?.[0].slice(0, 12)).toBeUndefined();
+  }, 60_000);
 });
