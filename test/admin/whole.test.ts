@@ -154,7 +154,7 @@ describe('the admin API on the embedded database, the converter\'s threads and t
     const imported = await on.ask(ADMIN, IMPORT, { name: 'admin', source: { inline }, baseUrl: 'https://stoa.test' });
     expect(imported.statusCode).toBe(201);
     const { ledger } = ImportAnswer.parse(imported.json());
-    const operations = Object.values(inline.paths).flatMap((path) => Object.keys(path)).length;
+    const operations = Object.values(inline.paths).flatMap((item) => Object.keys(item)).length;
     expect(ledger).toEqual({ operations, exact: operations, degraded: 0, refused: 0, entries: [] });
   });
 });

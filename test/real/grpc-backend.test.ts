@@ -11,9 +11,10 @@ import { createArgumentValidator } from '#libs/validation/validator.js';
 import { callOf } from './call-of.js';
 import { type PythonServer, startPython } from './services/python.js';
 
+const int = (min: bigint, max: bigint): fc.Arbitrary<string> => fc.bigInt({ min, max }).map(String);
+
 /** JSON of an `Item` in the canonical form of the ProtoJSON mapping. */
 const item = fc.letrec((tie) => {
-  const int = (min: bigint, max: bigint): fc.Arbitrary<string> => fc.bigInt({ min, max }).map(String);
   const i64 = int(-(2n ** 63n), 2n ** 63n - 1n);
   const u64 = int(0n, 2n ** 64n - 1n);
   const i32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
@@ -72,16 +73,16 @@ describe('a gRPC server in another language', () => {
   });
   it('reads from what we send exactly the JSON that we were given, by its own JSON printer', async () => {
     await fc.assert(fc.asyncProperty(item, async (value) => {
-      const { text } = await call('printjson', value as Record<string, unknown>);
+      const { text } = await call('printjson', value);
       const printed = JSON.parse((JSON.parse(text) as { json: string }).json) as unknown;
-      expect(printed).toMatchObject(value as object);
+      expect(printed).toMatchObject(value);
     }), { numRuns: 150 });
   });
   it('sends what its own JSON parser made of a text, and we print that text', async () => {
     await fc.assert(fc.asyncProperty(item, async (value) => {
       const { text, isError } = await call('parsejson', { json: JSON.stringify(value) });
       expect(isError).toBe(false);
-      expect(JSON.parse(text)).toMatchObject(value as object);
+      expect(JSON.parse(text)).toMatchObject(value);
     }), { numRuns: 150 });
   });
   it('answers with text that is not ASCII, and integers beyond 2^53', async () => {

@@ -63,6 +63,7 @@ describe.each([
     const document = resources.find(({ uri }) => uri.startsWith('demo://resource/static'));
     expect((await modern.readResource({ uri: document?.uri ?? '' })).contents[0]?.uri).toBe(document?.uri);
     expect((await modern.readResource({ uri: 'demo://resource/dynamic/text/7' })).contents[0]).toMatchObject({ text: expect.stringContaining('Resource 7') as unknown });
+    expect((await modern.complete({ ref: { type: 'ref/prompt', name: `${mark}completable-prompt` }, argument: { name: 'department', value: 'S' } })).completion.values).toEqual(['Sales', 'Support']);
     await modern.close();
 
     const legacy = await legacyClient();

@@ -19,7 +19,9 @@ import { type ControllerOptions, type ControllerParts, PARTS } from './parts.js'
 @Module({})
 export class ControllerModule {
   static with(options: ControllerOptions): DynamicModule {
-    const parts = (store: ControlStore, outbound: Outbound, log?: Logger, apiKeys?: ApiKeyStore, ...admissions: readonly (Admission | undefined)[]): ControllerParts => ({
+    // In the order of `inject` below.
+    type Given = readonly [ControlStore, Outbound, Logger | undefined, ApiKeyStore | undefined, ...(Admission | undefined)[]];
+    const parts = (...[store, outbound, log, apiKeys, ...admissions]: Given): ControllerParts => ({
       now: () => new Date(), ...options, store, outbound, apiKeys: options.apiKeysEnabled === false ? undefined : apiKeys, admissions: Object.fromEntries(admissions.flatMap((one) => (one ? [[one.kind, one]] : []))), ...(log ? { log } : {}),
     });
     const optional = [LOG, API_KEY_STORE, ...Object.values(ADMISSION)].map((token) => ({ token, optional: true }));

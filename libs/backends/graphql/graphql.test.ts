@@ -15,7 +15,7 @@ import { createEgress } from '#libs/egress/egress.js';
 import { convertGraphql } from '#libs/backends/graphql/convert-graphql.js';
 import { GraphqlAdmission } from '#libs/backends/graphql/graphql-admission.js';
 import { GraphqlBackend } from '#libs/backends/graphql/graphql-backend.js';
-import { memberText } from '#libs/backends/graphql/member-text.js';
+import { memberText } from '#libs/backends/http/member-text.js';
 
 const SDL = `
   "A shop." schema { query: Query mutation: Mutation subscription: Subscription }
