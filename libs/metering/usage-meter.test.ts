@@ -113,6 +113,13 @@ describe('arguments in records', () => {
     expect(record.arguments).toBeUndefined();
     expect(record.argumentsDigest).toBe(hash('sha256', `{"a":1,"b":"${'x'.repeat(100)}"}`));
   });
+  it('keeps the arguments whole of a call that broke the glass', async () => {
+    const value = { a: 'x'.repeat(10_000) };
+    const decision = { ruleId: 'r', policyRevision: 'p', obligations: [{ kind: 'audit', flag: 'break_glass' }] };
+    const options = { redactArguments: () => ({ value, replaced: 0 }) };
+    expect(await called({ arguments: value, decision }, ANSWER, undefined, options)).toMatchObject({ arguments: value, decision: { obligations: [{ flag: 'break_glass' }] } });
+    expect((await called({ arguments: value }, ANSWER, undefined, options)).arguments).toBeUndefined();
+  });
   it('are left out when the redaction fails, and the call is still on record', async () => {
     const record = await called({ arguments: secret }, ANSWER, undefined, { redactArguments: () => { throw new Error('no'); } });
     expect(JSON.stringify(record)).not.toContain('hunter2');

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { AuthenticatedCall, Ending, ResolvedCall, ValidatedCall } from '#libs/core/call.js';
+import type { AuthorizedCall, AuthenticatedCall, Ending, ResolvedCall, ValidatedCall } from '#libs/core/call.js';
 import type { CallUnits } from '#libs/core/call-record.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Redactor, UsageMeter } from '#libs/core/ports.js';
@@ -23,6 +23,9 @@ export interface JournalMeterOptions {
 }
 
 interface Begun { readonly seq: number; readonly requestBytes: number }
+
+/** Of a call under a verbose audit obligation. */
+const VERBOSE_ARGUMENT_BYTES = 256 * 1024;
 
 /** Every call on record in the journal: its intent before the backend is asked, its ending before the reply leaves. */
 export class JournalMeter implements UsageMeter {
@@ -82,7 +85,7 @@ export class JournalMeter implements UsageMeter {
   /** Wall time of a monotonic start: a step of the clock while the call runs does not change when it began. */
   private startOf(call: AuthenticatedCall): number { return Math.round(this.now() - Math.max(0, this.monotonic() - call.startedAt)); }
 
-  private arguments(call: AuthenticatedCall & Partial<ResolvedCall>, target: ResolvedCall['target'] | undefined): { kept: string; requestBytes: number } {
+  private arguments(call: AuthenticatedCall & Partial<AuthorizedCall>, target: ResolvedCall['target'] | undefined): { kept: string; requestBytes: number } {
     const { redactArguments } = this.options;
     const given = call.arguments === undefined ? '' : JSON.stringify(call.arguments) ?? '';
     const requestBytes = Buffer.byteLength(given);
@@ -93,7 +96,9 @@ export class JournalMeter implements UsageMeter {
     const { value, replaced } = redacted;
     const text = replaced === 0 ? given : JSON.stringify(value) ?? 'null';
     const bytes = replaced === 0 ? requestBytes : Buffer.byteLength(text);
-    const what = bytes <= this.argumentBytes ? `,"arguments":${text}` : `,"argumentsDigest":"${hash('sha256', canonicalJson(value))}"`;
+    // Whoever broke the glass is on record with what they said, whole.
+    const bound = call.decision?.obligations?.some(({ flag }) => flag === 'break_glass') === true ? VERBOSE_ARGUMENT_BYTES : this.argumentBytes;
+    const what = bytes <= bound ? `,"arguments":${text}` : `,"argumentsDigest":"${hash('sha256', canonicalJson(value))}"`;
     return { kept: replaced === 0 ? what : `${what},"redactions":${replaced}`, requestBytes };
   }
 }
