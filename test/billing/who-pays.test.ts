@@ -107,11 +107,11 @@ describe.each(DOORS)('who pays, through %s', (door: Door) => {
     const before = world.receipts.length;
     const gone = world.call(door, 'waits', id, { key, signal: leaving.signal }).catch(() => 'gone');
     await until(() => world.receipts.length > before);
-    const open = await world.connections();
+    const left = world.left();
     leaving.abort();
     expect(await gone).toBe('gone');
     // The gateway knows that its client left, before the backend answers.
-    await until(async () => await world.connections() < open);
+    await until(() => world.left() > left);
     world.waiting.at(-1)?.writeHead(200, { 'content-type': 'application/json' }).end('{"kept":1}');
     await until(async () => (await world.counted(id)).length > 0);
     expect((await world.call(door, 'waits', id, { key })).text).toContain('kept');

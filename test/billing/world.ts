@@ -96,6 +96,8 @@ export async function billingWorld() {
     fakeTarget('acme', 'resource', 'note://a', { backend: { kind: 'inline', text: 'a', mimeType: 'text/plain' } as never, inputSchema: {} }), fakeTarget('acme', 'prompt', 'hello', { backend: { kind: 'prompt', messages: [] } as never, inputSchema: {} }),
   ]);
   fake.catalogue.put('globex', [{ ...tool('works'), tenant: 'globex' as never }]);
+  let left = 0;
+  app.getHttpServer().on('request', (_request, response: ServerResponse) => { response.on('close', () => { if (!response.writableFinished) left += 1; }); });
   await app.listen(0, '127.0.0.1');
   const url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}`;
 
@@ -138,8 +140,8 @@ export async function billingWorld() {
   return {
     url, receipts, waiting, call, settled, egress, fake,
     newId: (): string => randomUUID(),
-    /** Open connections of the gateway's clients. */
-    connections: (): Promise<number> => new Promise((resolve) => { app.getHttpServer().getConnections((_error, count) => { resolve(count); }); }),
+    /** Clients that left before they had their answer, as the gateway's server has noticed so far. */
+    left: (): number => left,
     /** The ledger's entries of a request, in the order of their calls. */
     counted: async (requestId: string): Promise<readonly Counted[]> => {
       await settled();
