@@ -25,7 +25,7 @@ function asObject(schema: JsonSchemaObject): JsonSchemaObject {
 }
 
 const SAY: Readonly<Record<Dialect, (schema: JsonSchemaObject) => JsonSchemaObject>> = {
-  anthropic: (schema) => withoutRootCombinators(mapped(schema, (one) => legalProperties(one))),
+  anthropic: (schema) => withoutRootCombinators(mapped(schema, (one) => legalProperties(one), stillWider)),
   openai: (schema) => withoutRootCombinators(mapped(schema, (one) => withItems(one))),
   gemini: (schema) => new GeminiSpeaker(schema).say(schema, 0),
   'strict-2020-12': (schema) => mapped(schema, strictly),
@@ -63,15 +63,30 @@ const SINGLE: ReadonlySet<string> = new Set(['additionalProperties', 'items', 'c
 const LISTS: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const MAPS: ReadonlySet<string> = new Set(['properties', 'patternProperties', 'dependentSchemas', '$defs']);
 
-/** `change` applied to the schema and every schema inside it, innermost first. */
-function mapped(schema: JsonSchemaObject, change: (schema: JsonSchemaObject) => JsonSchemaObject): JsonSchemaObject {
-  const inner = (value: unknown): unknown => (isObject(value) ? mapped(value, change) : value);
-  return change(Object.fromEntries(Object.entries(schema).map(([keyword, value]) => {
+/** `change` applied to the schema and every schema inside it, innermost first; `after` is then told of the schema before and after its insides changed. */
+function mapped(schema: JsonSchemaObject, change: (schema: JsonSchemaObject) => JsonSchemaObject, after: (before: JsonSchemaObject, now: JsonSchemaObject) => JsonSchemaObject = (_before, now) => now): JsonSchemaObject {
+  const inner = (value: unknown): unknown => (isObject(value) ? mapped(value, change, after) : value);
+  return change(after(schema, Object.fromEntries(Object.entries(schema).map(([keyword, value]) => {
     if (SINGLE.has(keyword)) return [keyword, inner(value)];
     if (LISTS.has(keyword) && Array.isArray(value)) return [keyword, (value as unknown[]).map(inner)];
     if (MAPS.has(keyword) && isObject(value)) return [keyword, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inner(one)]))];
     return [keyword, value];
-  })));
+  }))));
+}
+
+/**
+ * A schema inside another may get wider and make the whole narrower: two branches of `oneOf` then hold, `not` refuses more, `if` leads elsewhere, a property that is
+ * named no more counts as unevaluated. Such words give way.
+ */
+function stillWider(before: JsonSchemaObject, now: JsonSchemaObject): JsonSchemaObject {
+  const changed = (keyword: string): boolean => JSON.stringify(before[keyword]) !== JSON.stringify(now[keyword]);
+  const { unevaluatedProperties: _properties, unevaluatedItems: _items, ...rest } = now;
+  let made: JsonSchemaObject = rest;
+  if (changed('oneOf')) { const { oneOf, ...other } = made; made = other['anyOf'] === undefined ? { ...other, anyOf: oneOf } : other; }
+  if (changed('not')) { const { not: _not, ...other } = made; made = other; }
+  if (changed('if')) { const { if: _if, then: _then, else: _else, ...other } = made; made = other; }
+  if (changed('contains')) { const { maxContains: _most, ...other } = made; made = other; }
+  return made;
 }
 
 /** Levels that Gemini's Schema is followed down; deeper is any object. */
