@@ -230,7 +230,8 @@ describe('Keycloak away', () => {
     ahead += 2 * 3_600_000;
     for (const index of [MODERN, LEGACY, REST, ADMIN]) {
       const answer = await door(index).ask(bearer(token));
-      expect([answer.status, answer.headers['retry-after'], JSON.parse(answer.body)]).toEqual([503, '1', { detail: 'Authentication service unavailable' }]);
+      expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1']);
+      expect(JSON.parse(answer.body)).toMatchObject({ detail: 'Authentication service unavailable' });
     }
     await keycloak.start();
     ahead += 31_000;
