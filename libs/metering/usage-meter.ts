@@ -4,7 +4,7 @@ import type { CallUnits } from '#libs/core/call-record.js';
 import { Denial } from '#libs/core/errors.js';
 import type { Redactor, UsageMeter } from '#libs/core/ports.js';
 import { type CallLines, tail } from './call-lines.js';
-import { canonicalJson } from './canonical-json.js';
+import { canonicalJson } from '#libs/core/canonical-json.js';
 import type { Journal } from './journal.js';
 import { outcomeOf, wasInvoked } from './outcome.js';
 

@@ -1,4 +1,4 @@
-import { canonical } from '#libs/backends/mcp/canonical.js';
+import { canonicalJson } from '#libs/core/canonical-json.js';
 import { isObject, type JsonObject } from '#libs/backends/mcp/rpc.js';
 
 /** What an MCP server says of itself, in an order of its own: the document of an MCP API. */
@@ -35,4 +35,4 @@ export function tidy(kind: keyof Listed, items: readonly unknown[]): JsonObject[
 }
 
 /** Bytes that are equal as long as the server says the same. */
-export const bytesOf = (server: DescribedServer): Uint8Array => Buffer.from(canonical(server));
+export const bytesOf = (server: DescribedServer): Uint8Array => Buffer.from(canonicalJson(server));

@@ -12,7 +12,7 @@ import type { CallResult } from '#libs/core/result.js';
 import type { Target } from '#libs/core/target.js';
 import type { TenantSlug } from '#libs/core/tenant.js';
 import { createEgress, type Egress } from '#libs/egress/egress.js';
-import { canonical } from '#libs/backends/mcp/canonical.js';
+import { canonicalJson } from '#libs/core/canonical-json.js';
 import { readConnection } from '#libs/backends/mcp/connection.js';
 import { convertMcp } from '#libs/backends/mcp/convert-mcp.js';
 import { bytesOf } from '#libs/backends/mcp/described.js';
@@ -106,7 +106,7 @@ describe('what was approved', () => {
   it('stays what it is, in whatever order the server says it', () => {
     const turned = Object.fromEntries(Object.entries(full).toReversed());
     expect(convertMcp(described(turned), { connection, approved: pins ?? {} }).tools.map(({ name }) => name)).toEqual(['add']);
-    expect(canonical({ b: [1, { d: 1, c: undefined }], a: 'x' })).toBe('{"a":"x","b":[1,{"d":1}]}');
+    expect(canonicalJson({ b: [1, { d: 1, c: undefined }], a: 'x' })).toBe('{"a":"x","b":[1,{"d":1}]}');
   });
   it.each([
     { field: 'title', value: 'Add!' }, { field: 'description', value: 'Adds. ' }, { field: 'inputSchema', value: { ...full.inputSchema, required: [] } },
