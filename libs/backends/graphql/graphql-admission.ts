@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import { ClientError, GraphQLClient } from 'graphql-request';
 import { type Admission, AdmissionError, type DescribeContext } from '#libs/core/admission.js';
@@ -9,7 +8,7 @@ import { type Outbound, OutboundFailure } from '#libs/core/outbound.js';
 import type { CredentialResolver } from '#libs/core/ports.js';
 import { type AppliedCredential, applyCredentials, scrub } from '#libs/backends/http/credentials.js';
 import { readConnection } from '#libs/backends/graphql/connection.js';
-import type { ConversionReply } from '#libs/backends/graphql/conversion-worker-entry.js';
+import { convertInThread } from '#libs/tool-listing/conversion-thread.js';
 
 export interface GraphqlAdmissionOptions {
   readonly outbound: Outbound;
@@ -21,8 +20,6 @@ export interface GraphqlAdmissionOptions {
 /** Whole introspection, in milliseconds and bytes. */
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Of a conversion. */
-const CONVERSION_MS = 60_000;
 
 /** GraphQL servers by introspection, and schemas as documents. */
 export class GraphqlAdmission implements Admission {
@@ -48,18 +45,7 @@ export class GraphqlAdmission implements Admission {
 
   /** In a thread of its own: a large schema takes a second, and the thread that serves must not wait for it. */
   convert(bytes: Uint8Array, options: ConversionOptions & { readonly fileName?: string }): Promise<ConvertedDocument> {
-    const source = import.meta.url.endsWith('.ts');
-    const worker = new Worker(new URL(source ? './conversion-worker-entry.ts' : './conversion-worker-entry.js', import.meta.url), {
-      workerData: { bytes, options }, execArgv: source ? ['--conditions=stoa-source'] : [], resourceLimits: { maxOldGenerationSizeMb: 1024 },
-    });
-    return new Promise<ConvertedDocument>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(new AdmissionError('time-limit', `the schema took longer than ${CONVERSION_MS / 1000} s to convert; give selections for fewer fields`)); }, CONVERSION_MS);
-      worker.once('message', (reply: ConversionReply) => {
-        clearTimeout(timer);
-        if ('document' in reply) resolve(reply.document); else reject(new AdmissionError(reply.code, reply.message));
-      });
-      worker.once('error', (error: Error) => { clearTimeout(timer); reject(new AdmissionError('conversion-failed', `the schema could not be converted: ${error.message}`)); });
-    }).finally(() => worker.terminate());
+    return convertInThread(import.meta.url, { bytes, options }, { what: 'the schema', remedy: 'give selections for fewer fields' });
   }
 
   async #secret({ tenant, credentials }: DescribeContext): Promise<string> {

@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { Metadata } from '@grpc/grpc-js';
 import { type Admission, AdmissionError, type DescribeContext } from '#libs/core/admission.js';
 import type { Connection } from '#libs/core/api-kind.js';
@@ -8,10 +7,9 @@ import { OutboundFailure } from '#libs/core/outbound.js';
 import type { CredentialResolver } from '#libs/core/ports.js';
 import type { Channels } from '#libs/backends/grpc/channels.js';
 import { readConnection } from '#libs/backends/grpc/connection.js';
-import type { ConversionReply } from '#libs/backends/grpc/conversion-worker-entry.js';
 import { reflect } from '#libs/backends/grpc/reflection.js';
+import { convertInThread } from '#libs/tool-listing/conversion-thread.js';
 
-const CONVERSION_MS = 60_000;
 
 /** gRPC servers by reflection; descriptor sets and `.proto` files as documents. */
 export class GrpcAdmission implements Admission {
@@ -37,18 +35,7 @@ export class GrpcAdmission implements Admission {
 
   /** In a thread of its own: the thread that serves must not wait for a large document. */
   convert(bytes: Uint8Array, options: ConversionOptions & { readonly fileName?: string }): Promise<ConvertedDocument> {
-    const source = import.meta.url.endsWith('.ts');
-    const worker = new Worker(new URL(source ? './conversion-worker-entry.ts' : './conversion-worker-entry.js', import.meta.url), {
-      workerData: { bytes, options }, execArgv: source ? ['--conditions=stoa-source'] : [], resourceLimits: { maxOldGenerationSizeMb: 1024 },
-    });
-    return new Promise<ConvertedDocument>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(new AdmissionError('time-limit', `the descriptors took longer than ${CONVERSION_MS / 1000} s to convert; give those of fewer services`)); }, CONVERSION_MS);
-      worker.once('message', (reply: ConversionReply) => {
-        clearTimeout(timer);
-        if ('document' in reply) resolve(reply.document); else reject(new AdmissionError(reply.code, reply.message));
-      });
-      worker.once('error', (error: Error) => { clearTimeout(timer); reject(new AdmissionError('conversion-failed', `the descriptors could not be converted: ${error.message}`)); });
-    }).finally(() => worker.terminate());
+    return convertInThread(import.meta.url, { bytes, options }, { what: 'the descriptors', remedy: 'give those of fewer services' });
   }
 
   async #secret({ tenant, credentials }: DescribeContext): Promise<string> {

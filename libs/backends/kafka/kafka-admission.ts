@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import kafkajs, { type Admin } from 'kafkajs';
 import { type Admission, AdmissionError, type DescribeContext } from '#libs/core/admission.js';
 import type { Connection } from '#libs/core/api-kind.js';
@@ -9,12 +8,12 @@ import type { TenantSlug } from '#libs/core/tenant.js';
 import { scrub } from '#libs/backends/http/credentials.js';
 import type { KafkaClients } from '#libs/backends/kafka/clients.js';
 import { type KafkaConnection, readConnection } from '#libs/backends/kafka/connection.js';
-import type { ConversionReply } from '#libs/backends/kafka/conversion-worker-entry.js';
 import type { SchemaFacts, TopicFacts, TopicsDocument } from '#libs/backends/kafka/convert-topics.js';
 import { faultOf } from '#libs/backends/kafka/faults.js';
 import { prefixOf } from '#libs/backends/kafka/prefix.js';
 import { isRegistryFailure, type RegistryAccess, type SchemaRegistry } from '#libs/backends/kafka/registry.js';
 import { isPattern, topicRefusal } from '#libs/backends/kafka/topic-rules.js';
+import { convertInThread } from '#libs/tool-listing/conversion-thread.js';
 
 export interface KafkaAdmissionOptions {
   readonly clients: KafkaClients;
@@ -25,7 +24,6 @@ export interface KafkaAdmissionOptions {
   readonly topicPrefix?: string | undefined;
 }
 
-const CONVERSION_MS = 60_000;
 const DESCRIBE_MS = 30_000;
 const MAX_TOPICS = 1000;
 /** Subjects asked for at the same time. */
@@ -50,19 +48,8 @@ export class KafkaAdmission implements Admission {
 
   /** In a thread of its own: the thread that serves must not wait for a large document. */
   convert(bytes: Uint8Array, options: ConversionOptions & { readonly fileName?: string; readonly tenant?: TenantSlug }): Promise<ConvertedDocument> {
-    const source = import.meta.url.endsWith('.ts');
     const topicPrefix = options.tenant === undefined ? undefined : prefixOf(this.options.topicPrefix, options.tenant);
-    const worker = new Worker(new URL(source ? './conversion-worker-entry.ts' : './conversion-worker-entry.js', import.meta.url), {
-      workerData: { bytes, options: { ...options, topicPrefix } }, execArgv: source ? ['--conditions=stoa-source'] : [], resourceLimits: { maxOldGenerationSizeMb: 1024 },
-    });
-    return new Promise<ConvertedDocument>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(new AdmissionError('time-limit', `the document took longer than ${CONVERSION_MS / 1000} s to convert; give one of fewer topics`)); }, CONVERSION_MS);
-      worker.once('message', (reply: ConversionReply) => {
-        clearTimeout(timer);
-        if ('document' in reply) resolve(reply.document); else reject(new AdmissionError(reply.code, reply.message));
-      });
-      worker.once('error', (error: Error) => { clearTimeout(timer); reject(new AdmissionError('conversion-failed', `the document could not be converted: ${error.message}`)); });
-    }).finally(() => worker.terminate());
+    return convertInThread(import.meta.url, { bytes, options: { ...options, topicPrefix } }, { what: 'the document', remedy: 'give one of fewer topics' });
   }
 
   async #topics({ cluster }: KafkaConnection, { context, sasl, secrets }: { readonly context: DescribeContext; readonly sasl: string | undefined; readonly secrets: readonly string[] }): Promise<readonly TopicFacts[]> {

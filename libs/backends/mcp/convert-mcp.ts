@@ -5,7 +5,6 @@ import type { JsonSchema } from '#libs/core/json-schema.js';
 import type { McpBinding, McpEndpoint } from '#libs/core/mcp-binding.js';
 import { cleanText, cut } from '#libs/tool-listing/clean-text.js';
 import { type OperationPlan, toolsOf } from '#libs/tool-listing/tools-of.js';
-import { canonicalJson } from '#libs/core/canonical-json.js';
 import { pinOf } from '#libs/backends/mcp/canonical.js';
 import { readConnection } from '#libs/backends/mcp/connection.js';
 import type { DescribedServer } from '#libs/backends/mcp/described.js';
@@ -106,7 +105,7 @@ const textsOf = (thing: JsonObject): { readonly title: string | undefined; reado
   title: typeof thing['title'] === 'string' ? cleanText(thing['title']) : undefined,
   description: cut(cleanText(typeof thing['description'] === 'string' ? thing['description'] : ''), DESCRIPTION),
 });
-const finish = (content: Omit<ConvertedContent, 'hash'>): ConvertedContent => ({ ...content, hash: createHash('sha256').update(canonicalJson(content)).digest('hex') });
+const finish = (content: Omit<ConvertedContent, 'hash'>): ConvertedContent => ({ ...content, hash: pinOf(content) });
 
 function promptOf(prompt: JsonObject, binding: Bound, nameOf: (name: string) => string): ConvertedContent | VerdictReason {
   const name = String(prompt['name']);

@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import { type Admission, AdmissionError, type DescribeContext } from '#libs/core/admission.js';
 import type { Connection } from '#libs/core/api-kind.js';
 import type { ConversionOptions, ConvertedDocument } from '#libs/core/conversion.js';
@@ -8,10 +7,10 @@ import { OutboundFailure } from '#libs/core/outbound.js';
 import type { CredentialResolver } from '#libs/core/ports.js';
 import { type AppliedCredential, scrub } from '#libs/backends/http/credentials.js';
 import { type McpConnection, readConnection } from '#libs/backends/mcp/connection.js';
-import type { ConversionReply } from '#libs/backends/mcp/conversion-worker-entry.js';
 import { bytesOf, type DescribedServer, type Listed, tidy } from '#libs/backends/mcp/described.js';
 import { type Caller, isObject, type JsonObject, type Reply, type Upstream, UpstreamFault } from '#libs/backends/mcp/rpc.js';
 import type { Upstreams } from '#libs/backends/mcp/upstreams.js';
+import { convertInThread } from '#libs/tool-listing/conversion-thread.js';
 
 export interface McpAdmissionOptions {
   readonly upstreams: Pick<Upstreams, 'open'>;
@@ -26,7 +25,6 @@ const CARRIED = { sampling: {}, elicitation: {}, roots: {} };
 const MAX_PAGES = 500;
 const MAX_ITEMS = 10_000;
 const MAX_BYTES = 32 * 1024 * 1024;
-const CONVERSION_MS = 60_000;
 const LISTS = [['tools/list', 'tools'], ['prompts/list', 'prompts'], ['resources/list', 'resources'], ['resources/templates/list', 'resourceTemplates']] as const;
 
 /** MCP servers, by their lists. */
@@ -57,18 +55,7 @@ export class McpAdmission implements Admission {
 
   /** In a thread of its own: the thread that serves must not wait for a large list. */
   convert(bytes: Uint8Array, options: ConversionOptions & { readonly fileName?: string }): Promise<ConvertedDocument> {
-    const source = import.meta.url.endsWith('.ts');
-    const worker = new Worker(new URL(source ? './conversion-worker-entry.ts' : './conversion-worker-entry.js', import.meta.url), {
-      workerData: { bytes, options }, execArgv: source ? ['--conditions=stoa-source'] : [], resourceLimits: { maxOldGenerationSizeMb: 1024 },
-    });
-    return new Promise<ConvertedDocument>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(new AdmissionError('time-limit', `the server's lists took longer than ${CONVERSION_MS / 1000} s to convert`)); }, CONVERSION_MS);
-      worker.once('message', (reply: ConversionReply) => {
-        clearTimeout(timer);
-        if ('document' in reply) resolve(reply.document); else reject(new AdmissionError(reply.code, reply.message));
-      });
-      worker.once('error', (error: Error) => { clearTimeout(timer); reject(new AdmissionError('conversion-failed', `the server's lists could not be converted: ${error.message}`)); });
-    }).finally(() => worker.terminate());
+    return convertInThread(import.meta.url, { bytes, options }, { what: 'the server\'s lists' });
   }
 
   async #ask(endpoint: McpEndpoint, { era, headers }: McpConnection, credentials: readonly AppliedCredential[], { tenant, signal }: DescribeContext): Promise<DescribedServer> {
