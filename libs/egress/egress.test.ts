@@ -304,3 +304,13 @@ describe('a request', () => {
     expect(await failure(egress().request(get('http://127.0.0.1:1/')))).toMatchObject({ kind: 'unreachable', message: 'No connection to 127.0.0.1:1: connection refused' });
   });
 });
+
+const answers = (...addresses: readonly string[]) => async (): Promise<readonly { address: string; family: number }[]> => addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+describe('addresses for those who open their own sockets', () => {
+  it.each([['private', ['10.0.0.1']], ['one private among public ones', ['93.184.216.34', '169.254.169.254']], ['of this machine', ['::1']]])('are refused whole where a name resolves to addresses that are %s', async (_name, addresses) => {
+    await expect(createEgress({ allow: [], resolve: answers(...addresses) }).admit('backend.example', 443, true)).rejects.toMatchObject({ kind: 'refused-address' });
+  });
+  it('are all that the name has, where each is public', async () => {
+    expect(await createEgress({ allow: [], resolve: answers('93.184.216.34', '93.184.216.35') }).admit('backend.example', 443, true)).toEqual(['93.184.216.34', '93.184.216.35']);
+  });
+});
